@@ -1,0 +1,1 @@
+"""Where data comes from. No Django here; everything is told by arguments."""
