@@ -1,0 +1,1 @@
+"""TradingView's socket and search as a source of market data; the demo market speaks the same wire."""
