@@ -45,13 +45,16 @@ def redis_url(number: int) -> str:
 
 
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'pocketquant.sqlite3'}")}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+IS_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+if IS_SQLITE:
     # Without IMMEDIATE, a transaction that reads first and then writes fails at once when another writes.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+# A file also in tests: other threads and processes must see the same database.
+DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")} if IS_SQLITE else {}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
@@ -89,6 +92,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+AUTH_USER_MODEL = "accounts.User"
+CSRF_FAILURE_VIEW = "pocketquant.error_pages.csrf_failure"
 ROOT_URLCONF = "pocketquant.urls"
 ASGI_APPLICATION = "pocketquant.asgi.application"
 WSGI_APPLICATION = "pocketquant.wsgi.application"
@@ -153,6 +158,8 @@ SPECTACULAR_SETTINGS = {
 
 # The feed
 TRADINGVIEW_URL = env.str("TRADINGVIEW_URL", default="wss://data.tradingview.com/socket.io/websocket")
-TRADINGVIEW_SEARCH_URL = env.str("TRADINGVIEW_SEARCH_URL", default="https://symbol-search.tradingview.com/symbol_search/v3/")
+TRADINGVIEW_SEARCH_URL = env.str(
+    "TRADINGVIEW_SEARCH_URL", default="https://symbol-search.tradingview.com/symbol_search/v3/"
+)
 TRADINGVIEW_TOKEN = env.str("TRADINGVIEW_TOKEN", default="")
 DEMO_MARKET_URL = env.str("DEMO_MARKET_URL", default="ws://127.0.0.1:8765/socket.io/websocket")

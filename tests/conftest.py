@@ -1,0 +1,124 @@
+"""Real servers for the tests: a MongoDB and a Valkey of this test process, in a folder of their own.
+
+The folder must be named before Django reads its settings, hence the code at the top; its path is short because
+sockets live in it. The kernel ends the servers with this process, however it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+_PREFIX = "pq-test-"
+# Nothing of the machine's own set-up may decide what is tested.
+_FOREIGN = (
+    "MONGODB_URI",
+    "REDIS_URL",
+    "DATABASE_URL",
+    "DEMO_MARKET_URL",
+    "TRADINGVIEW_URL",
+    "TRADINGVIEW_TOKEN",
+    "DEBUG",
+)
+
+
+def _own_folder() -> Path:
+    """A new folder named after our pid; folders of test processes that were killed are removed."""
+    root = Path(tempfile.gettempdir())
+    for old in root.glob(f"{_PREFIX}*"):
+        pid = re.match(rf"{_PREFIX}(\d+)-", old.name)
+        if pid and not _is_alive(int(pid[1])):
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+VAR = _own_folder()
+for _name in _FOREIGN:
+    os.environ.pop(_name, None)
+os.environ["POCKETQUANT_VAR"] = str(VAR)
+os.environ["DJANGO_SETTINGS_MODULE"] = "pocketquant.settings"
+
+if (Path(__file__).parent / "providers" / "demo" / "fixtures.py").exists():
+    from tests.providers.demo.fixtures import *  # noqa: F403 - fixtures
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Workers inherit our environment, and each must choose a folder of its own."""
+    for name in ("POCKETQUANT_VAR", "DJANGO_SETTINGS_MODULE"):
+        os.environ.pop(name, None)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(VAR, ignore_errors=True)
+
+
+_WITHOUT_SERVERS = (Path(__file__).parent / "domain", Path(__file__).parent / "providers")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The apps' tests find both servers running without asking; the layers below do without."""
+    for item in items:
+        if isinstance(item, pytest.Function) and not any(folder in item.path.parents for folder in _WITHOUT_SERVERS):
+            item.fixturenames.insert(0, "servers")
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[None]:
+    """MongoDB and Valkey where the settings expect the embedded ones."""
+    from pocketquant.embedded.mongod import Mongod
+    from pocketquant.embedded.paths import run_dir
+    from pocketquant.embedded.valkey import Valkey
+
+    run = run_dir(VAR)
+    mongod = Mongod(data=VAR / "mongodb", run=run, log=VAR / "log" / "mongod.log")
+    valkey = Valkey(run=run, log=VAR / "log" / "valkey.log")
+    mongod.start()
+    valkey.start()
+    try:
+        valkey.wait_until_ready()
+        mongod.wait_until_ready()
+        yield
+    finally:
+        valkey.stop()
+        mongod.stop()
+
+
+@pytest.fixture
+def mongo_database(servers: None, settings: Any) -> Iterator[Any]:
+    """A database that nobody used before, dropped afterwards; ``settings.MONGODB_DATABASE`` names it."""
+    from pymongo import MongoClient
+
+    settings.MONGODB_DATABASE = f"test_{uuid4().hex[:12]}"
+    with MongoClient(settings.MONGODB_URI, tz_aware=True) as client:
+        yield client[settings.MONGODB_DATABASE]
+        client.drop_database(settings.MONGODB_DATABASE)
+
+
+@pytest.fixture
+def redis_client(servers: None) -> Iterator[Any]:
+    """A client of Redis database 0, where live state is kept; all databases are empty."""
+    from django.conf import settings
+    from redis import Redis
+
+    with Redis.from_url(settings.REDIS_URL) as client:
+        client.flushall()
+        yield client
