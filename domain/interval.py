@@ -25,6 +25,9 @@ class Interval(StrEnum):
     W1 = "1w"
     MN1 = "1M"
 
+    # Enum's own hash is a Python function; the fold looks intervals up for every bar. They are strings, so this agrees.
+    __hash__ = str.__hash__
+
     @property
     def code(self) -> int:
         """The interval's number at rest, 1 to 13; part of every stored key, so never renumbered."""
