@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from django.db.models import QuerySet
@@ -18,7 +17,12 @@ from symbols.parameters import unknown_parameters
 from symbols.serializers import SymbolSerializer
 
 PROBLEM = OpenApiResponse(OpenApiTypes.OBJECT, description="application/problem+json: what is wrong, where")
-_FILTERS = ("exchange", "provider", "type", "status")
+_FILTERS = {
+    "exchange": "exchange__code__in",
+    "provider": "provider__in",
+    "type": "type__in",
+    "status": "status__in",
+}
 _KNOWN = frozenset({"q", "page", "page_size", "streaming", "format", *_FILTERS})
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
@@ -27,16 +31,6 @@ class SymbolPages(PageNumberPagination):
     page_size = 100
     page_size_query_param = "page_size"
     max_page_size = 1_000
-
-
-class SymbolViewMixin:
-    serializer_class = SymbolSerializer
-    queryset = Symbol.objects.select_related("exchange")
-
-    def get_serializer_context(self) -> dict[str, Any]:
-        """The moment of the answer, so that every row tells its session at the same time."""
-        context: dict[str, Any] = super().get_serializer_context()  # type: ignore[misc]  # generics.GenericAPIView has it
-        return context | {"now": int(time.time())}
 
 
 @extend_schema_view(
@@ -53,9 +47,11 @@ class SymbolViewMixin:
         responses={200: SymbolSerializer, 400: PROBLEM, 403: PROBLEM, 404: PROBLEM},
     )
 )
-class SymbolList(SymbolViewMixin, generics.ListAPIView[Symbol]):
+class SymbolList(generics.ListAPIView[Symbol]):
     """Symbols in the order of their codes, a page at a time; filters that are repeated mean "or"."""
 
+    queryset = Symbol.objects.select_related("exchange")
+    serializer_class = SymbolSerializer
     pagination_class = SymbolPages
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -66,13 +62,12 @@ class SymbolList(SymbolViewMixin, generics.ListAPIView[Symbol]):
             raise serializers.ValidationError(problems)
         return super().list(request, *args, **kwargs)
 
-    def filter_queryset(self, queryset: QuerySet[Symbol]) -> QuerySet[Symbol]:
+    def get_queryset(self) -> QuerySet[Symbol]:
         parameters = self.request.query_params
-        if text := parameters.get("q", "").strip():
-            queryset = Symbol.objects.matching(text) & queryset
-        for name in _FILTERS:
+        queryset = Symbol.objects.select_related("exchange").matching(parameters.get("q", "").strip())
+        for name, lookup in _FILTERS.items():
             if values := parameters.getlist(name):
-                queryset = queryset.filter(**{"exchange__code__in" if name == "exchange" else f"{name}__in": values})
+                queryset = queryset.filter(**{lookup: values})
         if "streaming" in parameters:
             queryset = queryset.filter(streaming=_TRUTH[parameters["streaming"]])
         return queryset
@@ -81,9 +76,11 @@ class SymbolList(SymbolViewMixin, generics.ListAPIView[Symbol]):
 @extend_schema_view(
     get=extend_schema(summary="One symbol", responses={200: SymbolSerializer, 403: PROBLEM, 404: PROBLEM})
 )
-class SymbolDetail(SymbolViewMixin, generics.RetrieveAPIView[Symbol]):
+class SymbolDetail(generics.RetrieveAPIView[Symbol]):
     """One symbol by its code, ``EXCHANGE:TICKER``."""
 
+    queryset = Symbol.objects.select_related("exchange")
+    serializer_class = SymbolSerializer
     lookup_field = "code"
 
     def get_object(self) -> Symbol:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import time
 from datetime import UTC, datetime
 from typing import TypedDict
 
@@ -27,6 +29,7 @@ class SessionSerializer(serializers.Serializer[SessionState]):
     next_close = serializers.DateTimeField(allow_null=True)
 
 
+@functools.lru_cache(maxsize=256)  # a list of 500 stocks follows a handful of calendars
 def session_at(calendar_name: str, now: int) -> SessionState:
     """The session state at epoch second ``now``."""
     try:
@@ -79,9 +82,4 @@ class SymbolSerializer(serializers.ModelSerializer[Symbol]):
 
     @extend_schema_field(SessionSerializer)
     def get_session(self, symbol: Symbol) -> SessionState:
-        """Computed once a calendar in one answer: a list of 500 stocks follows a handful of calendars."""
-        known: dict[str, SessionState] = self.context.setdefault("sessions", {})
-        name = symbol.calendar_name
-        if name not in known:
-            known[name] = session_at(name, self.context["now"])
-        return known[name]
+        return session_at(symbol.calendar_name, int(time.time()))

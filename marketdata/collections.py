@@ -1,0 +1,35 @@
+"""The collections, made on first use by whichever process comes first."""
+
+from __future__ import annotations
+
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from marketdata.mongo import Document, unavailable
+
+BARS = "bars"
+REVISIONS = "bar_revisions"
+SERIES = "series"
+
+_NAMESPACE_EXISTS = 48
+# Clustered: the bars lie in the order of their keys, and the key needs no index of its own.
+_CLUSTERED = {"clusteredIndex": {"key": {"_id": 1}, "unique": True}}
+_ZSTD = {"storageEngine": {"wiredTiger": {"configString": "block_compressor=zstd"}}}
+_OPTIONS: dict[str, Document] = {BARS: _CLUSTERED | _ZSTD, REVISIONS: _CLUSTERED | _ZSTD, SERIES: {}}
+
+_ensured: set[tuple[int, str]] = set()
+
+
+def ensure(database: Database[Document]) -> None:
+    """Make the collections that are not there; harmless to repeat and to do in several processes at once."""
+    known = (id(database.client), database.name)
+    if known in _ensured:
+        return
+    with unavailable():
+        for name, options in _OPTIONS.items():
+            try:
+                database.command({"create": name, **options})
+            except OperationFailure as error:
+                if error.code != _NAMESPACE_EXISTS:
+                    raise
+    _ensured.add(known)

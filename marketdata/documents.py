@@ -1,0 +1,166 @@
+"""How a bar is spelled in MongoDB; nobody else knows.
+
+One document a bar in a clustered collection. ``_id`` is 13 bytes, ``>IBq``: symbol id, interval code, open_time in
+epoch seconds with its sign bit flipped, so that bytes sort as (symbol, interval, time). Every document begins with
+the same fields, written and read as one C struct: open, high, low, close, volume (``o h l c v``, doubles) and the
+instant of the last change (``u``). Then come those that differ from what most bars have: ``n`` trades, ``s`` true
+for provisional, ``f`` the source if not history, ``p`` true for partial, ``r`` the revision from 1.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import bson
+
+from domain.bar import Bar, BarSource, BarState
+from domain.interval import Interval
+
+_KEY = struct.Struct(">IBq")
+_SIGN = 1 << 63
+_HEAD = struct.Struct("<i5siB13s3sd3sd3sd3sd3sd3sq")
+_READ_HEAD = struct.Struct("<4x5x4x1x13x3xd3xd3xd3xd3xd")  # the same bytes, names skipped
+_READ_TIME = struct.Struct(">q")
+_SIZE = struct.Struct("<i")
+_LONG = struct.Struct("<q")
+_HEAD_SIZE = _HEAD.size
+PLAIN_SIZE = _HEAD_SIZE + 1  # a document without any of the rarer fields
+_UPDATED = _HEAD_SIZE - 8  # where the instant of the last change begins
+_ID_AT = 4 + 5 + 4 + 1  # size, type and name, length, subtype
+_TIME_AT = _ID_AT + 5
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SOURCE_CODES = {BarSource.STREAM: 1, BarSource.ROLLUP: 2, BarSource.IMPORT: 3}  # never renumbered
+_SOURCES = {code: source for source, code in _SOURCE_CODES.items()}
+
+
+class Row(NamedTuple):
+    """A stored bar as plain values; ``open_time`` in epoch seconds."""
+
+    open_time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    trades: int | None = None
+    state: BarState = BarState.FINAL
+    source: BarSource = BarSource.HISTORY
+    partial: bool = False
+    revision: int = 0
+
+
+def seconds(instant: datetime) -> int:
+    """Whole epoch seconds of an aware datetime; a fraction is cut off downwards."""
+    return (instant - _EPOCH) // timedelta(seconds=1)
+
+
+def instant(second: int) -> datetime:
+    """The aware UTC datetime of an epoch second, of years before 1970 too."""
+    return _EPOCH + timedelta(seconds=second)
+
+
+def key(symbol_id: int, interval: Interval, open_time: int) -> bytes:
+    """``_id`` of the bar of this series that opens at epoch second ``open_time``."""
+    return _KEY.pack(symbol_id, interval.code, open_time - _SIGN if open_time >= 0 else open_time + _SIGN)
+
+
+def keys(symbol_id: int, interval: Interval, open_times: Iterable[int]) -> list[bytes]:
+    """``key`` of many bars of one series."""
+    pack, code = _KEY.pack, interval.code
+    return [pack(symbol_id, code, time - _SIGN if time >= 0 else time + _SIGN) for time in open_times]
+
+
+def key_range(symbol_id: int, interval: Interval, start: int | None, end: int | None) -> tuple[bytes, bytes]:
+    """Lower (included) and upper (excluded) ``_id`` of a series between two epoch seconds; None is open."""
+    lower = _KEY.pack(symbol_id, interval.code, 0) if start is None else key(symbol_id, interval, start)
+    upper = _KEY.pack(symbol_id, interval.code + 1, 0) if end is None else key(symbol_id, interval, end)
+    return lower, upper
+
+
+def encode(identity: bytes, bar: Bar, updated_ms: int, *, revision: int = 0) -> bytes:
+    """The BSON document of ``bar``."""
+    plain = bar.state is BarState.FINAL and bar.source is BarSource.HISTORY and bar.trades is None
+    tail = b"\0" if plain and not bar.partial and not revision else _tail(bar, revision)
+    # fmt: off
+    return _HEAD.pack(
+        _HEAD_SIZE + len(tail), b"\x05_id\0", 13, 0, identity,
+        b"\x01o\0", bar.open, b"\x01h\0", bar.high, b"\x01l\0", bar.low, b"\x01c\0", bar.close,
+        b"\x01v\0", bar.volume, b"\x09u\0", updated_ms,
+    ) + tail
+    # fmt: on
+
+
+def _tail(bar: Bar, revision: int) -> bytes:
+    parts = []
+    if bar.trades is not None:
+        parts.append(b"\x12n\0" + _LONG.pack(bar.trades))
+    if bar.state is BarState.PROVISIONAL:
+        parts.append(b"\x08s\0\1")
+    if bar.source is not BarSource.HISTORY:
+        parts.append(b"\x10f\0" + _SIZE.pack(_SOURCE_CODES[bar.source]))
+    if bar.partial:
+        parts.append(b"\x08p\0\1")
+    if revision:
+        parts.append(b"\x10r\0" + _SIZE.pack(revision))
+    return b"".join(parts) + b"\0"
+
+
+def split(batches: Iterable[Any]) -> Iterator[bytes]:
+    """The documents of raw batches, each the bytes of its documents one after another."""
+    for batch in batches:
+        yield from _documents(batch)
+
+
+def _documents(batch: bytes) -> Iterator[bytes]:
+    position, end = 0, len(batch)
+    while position < end:
+        size: int = _SIZE.unpack_from(batch, position)[0]
+        yield batch[position : position + size]
+        position += size
+
+
+def identity(document: bytes) -> bytes:
+    """The ``_id`` of a document."""
+    return document[_ID_AT : _ID_AT + _KEY.size]
+
+
+def open_time(document: bytes) -> int:
+    """The epoch second at which the bar of ``document`` opens."""
+    flipped: int = _READ_TIME.unpack_from(document, _TIME_AT)[0]
+    return flipped + _SIGN if flipped < 0 else flipped - _SIGN
+
+
+def decode(document: bytes) -> Row:
+    """The values of a document that ``encode`` made."""
+    opened, high, low, close, volume = _READ_HEAD.unpack_from(document)
+    if len(document) == PLAIN_SIZE:
+        return Row(open_time(document), opened, high, low, close, volume)
+    rare = bson.decode(document)
+    return Row(
+        open_time(document),
+        opened,
+        high,
+        low,
+        close,
+        volume,
+        rare.get("n"),
+        BarState.PROVISIONAL if rare.get("s") else BarState.FINAL,
+        _SOURCES.get(rare.get("f", 0), BarSource.HISTORY),
+        bool(rare.get("p")),
+        rare.get("r", 0),
+    )
+
+
+def is_same(document: bytes, other: bytes) -> bool:
+    """Whether two documents differ in nothing but the instant of their last change."""
+    return document[:_UPDATED] == other[:_UPDATED] and document[_HEAD_SIZE:] == other[_HEAD_SIZE:]
+
+
+def revised(document: bytes, *, revision: int, replaced_at: datetime) -> dict[str, Any]:
+    """The record in ``bar_revisions`` of the version that is replaced: as it was, ``_id`` longer by its number."""
+    kept = bson.decode(document)
+    return kept | {"_id": identity(document) + struct.pack(">I", revision), "replaced_at": replaced_at}

@@ -1,0 +1,69 @@
+"""The MongoDB client: made on first use, one a process, never at import."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from pymongo import MongoClient, WriteConcern
+from pymongo.database import Database
+from pymongo.errors import AutoReconnect, ConnectionFailure, PyMongoError
+
+from domain.errors import StoreUnavailable
+
+Document = dict[str, Any]
+
+# A bar is acknowledged once it is in the journals of a majority, so no kill and no power cut takes it back.
+ACKNOWLEDGED = WriteConcern("majority", j=True, wtimeout=20_000)
+
+_databases: dict[int, Database[Document]] = {}
+
+
+def database() -> Database[Document]:
+    """The project's database, from a client of this process. Raises StoreUnavailable.
+
+    A client does not survive a fork, so it is kept by process id. One that met a server before that became a
+    replica set would deny it sessions for ever; so a client is kept only after it has seen a replica set.
+    """
+    pid = os.getpid()
+    if pid not in _databases:
+        _databases.clear()
+        _databases[pid] = connect(settings.MONGODB_URI)[settings.MONGODB_DATABASE]
+    return _databases[pid]
+
+
+def connect(uri: str, *, timeout_ms: int = 5_000) -> MongoClient[Document]:
+    """A client of ``uri`` whose transactions work. Raises StoreUnavailable."""
+    client: MongoClient[Document] = MongoClient(
+        uri, tz_aware=True, serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=timeout_ms, appname="pocketquant"
+    )
+    try:
+        with unavailable():
+            hello = client.admin.command("hello")
+        if "setName" not in hello and hello.get("msg") != "isdbgrid":
+            raise StoreUnavailable("MongoDB is not a replica set (yet): transactions need one, of one node at least")
+    except StoreUnavailable:
+        client.close()
+        raise
+    return client
+
+
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Say StoreUnavailable where MongoDB does not answer or is changing its primary; other errors pass."""
+    try:
+        yield
+    except ConnectionFailure as error:  # AutoReconnect, server selection and network timeouts among them
+        raise StoreUnavailable(f"MongoDB does not answer: {error}"[:300]) from error
+    except PyMongoError as error:
+        if error.has_error_label("RetryableWriteError") or error.has_error_label("UnknownTransactionCommitResult"):
+            raise StoreUnavailable(f"MongoDB did not acknowledge: {error}"[:300]) from error
+        raise
+
+
+def is_passing(error: PyMongoError) -> bool:
+    """Whether a transaction that failed so should simply be tried again: a conflict, no outage."""
+    return error.has_error_label("TransientTransactionError") and not isinstance(error, AutoReconnect)
