@@ -2,59 +2,88 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import secrets
+import sys
 from pathlib import Path
+from typing import Any
 
-import environ
+from django.core.exceptions import ImproperlyConfigured
 
-from pocketquant.embedded import paths
+from pocketquant import logs
+from pocketquant.embedded import lock, paths
+from pocketquant.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-env.read_env(BASE_DIR / ".env")
+env = Environment.load(Path(os.environ.get("POCKETQUANT_ENV_FILE", BASE_DIR / ".env")))
+ENVIRONMENT_WARNINGS = env.warnings
 
-VAR_DIR = Path(env.str("POCKETQUANT_VAR", default=str(BASE_DIR / "var"))).resolve()
-VAR_DIR.mkdir(parents=True, exist_ok=True)
+VAR_DIR = Path(env.text("POCKETQUANT_VAR", str(BASE_DIR / "var"))).resolve()
+try:
+    VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+except OSError as error:
+    raise ImproperlyConfigured(
+        f"The data folder cannot be made: {error}. Set POCKETQUANT_VAR to one that can."
+    ) from None
 
 
 def _secret_key() -> str:
     """The key from the environment, else one made at first start and kept in a 0600 file."""
-    given: str = env.str("SECRET_KEY", default="")
-    if given:
-        return given
     path = VAR_DIR / "secret_key"
+    if env.given("SECRET_KEY"):
+        return env.text("SECRET_KEY")
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(50))
+        # Written aside and linked into place: of several processes that start at once, one wins, whole.
+        aside = VAR_DIR / f"secret_key.{os.getpid()}"
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(50))
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            pass  # the other one won
+        finally:
+            aside.unlink()
     return path.read_text().strip()
 
 
 SECRET_KEY = _secret_key()
-DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+DEBUG = env.flag("DEBUG")
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", [])
+
+# Where `manage.py up` listens; the next free port is taken if this one is not.
+HOST = env.text("POCKETQUANT_HOST", "127.0.0.1")
+PORT = env.port("POCKETQUANT_PORT", 8000)
 
 # Stores: unset means the embedded servers that `manage.py up` starts.
-MONGODB_URI = env.str("MONGODB_URI", default=paths.mongodb_uri(VAR_DIR))
-MONGODB_DATABASE = env.str("MONGODB_DATABASE", default="pocketquant")
-REDIS_URL = env.str("REDIS_URL", default=paths.redis_url(VAR_DIR))
+MONGODB_IS_EMBEDDED = not env.given("MONGODB_URI")
+MONGODB_URI = env.url("MONGODB_URI", paths.mongodb_uri(VAR_DIR), ("mongodb", "mongodb+srv"))
+MONGODB_DATABASE = env.text("MONGODB_DATABASE", "pocketquant")
+REDIS_IS_EMBEDDED = not env.given("REDIS_URL")
+REDIS_URL = env.redis("REDIS_URL", paths.redis_url(VAR_DIR))
 
 
 def redis_url(number: int) -> str:
     """URL of Redis database ``number``: 0 live state, 1 Django's cache, 2 channel layer."""
-    return f"{REDIS_URL}?db={number}" if REDIS_URL.startswith("unix:") else f"{REDIS_URL.rstrip('/')}/{number}"
+    return f"{REDIS_URL}?db={number}" if REDIS_URL.startswith("unix:") else f"{REDIS_URL}/{number}"
 
 
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'pocketquant.sqlite3'}")}
-IS_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
-if IS_SQLITE:
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.database(
+        "DATABASE_URL", {"ENGINE": "django.db.backends.sqlite3", "NAME": str(VAR_DIR / "pocketquant.sqlite3")}
+    )
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Without IMMEDIATE, a transaction that reads first and then writes fails at once when another writes.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-# A file also in tests: other threads and processes must see the same database.
-DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")} if IS_SQLITE else {}
+    # A file also in tests: other threads and processes must see the same database.
+    DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
@@ -82,6 +111,8 @@ INSTALLED_APPS = [
     "pocketquant",
 ]
 MIDDLEWARE = [
+    "pocketquant.middleware.RequestId",
+    "pocketquant.csp.ContentSecurityPolicy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -91,9 +122,9 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Innermost and synchronous, so that the whole chain runs in one hop to a thread; see the class.
+    "pocketquant.middleware.SignInRequired",
 ]
-AUTH_USER_MODEL = "accounts.User"
-CSRF_FAILURE_VIEW = "pocketquant.error_pages.csrf_failure"
 ROOT_URLCONF = "pocketquant.urls"
 ASGI_APPLICATION = "pocketquant.asgi.application"
 WSGI_APPLICATION = "pocketquant.wsgi.application"
@@ -111,13 +142,34 @@ TEMPLATES = [
         },
     }
 ]
+
+# Static files are served from where they lie; `collectstatic` is only for those who put a proxy in front.
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 0  # ask again each time (304 if unchanged): after an update nobody runs old scripts
 
 TIME_ZONE = "UTC"
 USE_TZ = True
 LANGUAGE_CODE = "en"
+
+# Who may come in
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "signin"
+LOGIN_REDIRECT_URL = "/"
+CSRF_FAILURE_VIEW = "pocketquant.error_pages.csrf_failure"
+SESSION_COOKIE_NAME = "pocketquant_session"  # cookies know no port: other sites on this machine use Django's name
+SESSION_COOKIE_AGE = 30 * 24 * 3600
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if env.flag("BEHIND_TLS_PROXY"):
+    # Only then is the proxy's word on the scheme trusted; anybody can send such a header.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_HSTS_SECONDS = 3600
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url(1)}}
 CHANNEL_LAYERS = {
@@ -142,7 +194,7 @@ Q_CLUSTER = {
     "save_limit": 1000,
 }
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "pocketquant.exception_handler.problem_json",
@@ -151,15 +203,38 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "PocketQuant",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
 
 # The feed
-TRADINGVIEW_URL = env.str("TRADINGVIEW_URL", default="wss://data.tradingview.com/socket.io/websocket")
-TRADINGVIEW_SEARCH_URL = env.str(
-    "TRADINGVIEW_SEARCH_URL", default="https://symbol-search.tradingview.com/symbol_search/v3/"
+TRADINGVIEW_URL = env.url("TRADINGVIEW_URL", "wss://data.tradingview.com/socket.io/websocket", ("wss", "ws"))
+TRADINGVIEW_SEARCH_URL = env.url(
+    "TRADINGVIEW_SEARCH_URL", "https://symbol-search.tradingview.com/symbol_search/v3/", ("https", "http")
 )
-TRADINGVIEW_TOKEN = env.str("TRADINGVIEW_TOKEN", default="")
-DEMO_MARKET_URL = env.str("DEMO_MARKET_URL", default="ws://127.0.0.1:8765/socket.io/websocket")
+TRADINGVIEW_TOKEN = env.text("TRADINGVIEW_TOKEN")
+DEMO_MARKET_PORT = env.port("DEMO_MARKET_PORT", 8765)
+DEMO_MARKET_IS_EMBEDDED = not env.given("DEMO_MARKET_URL")
+# A supervisor that found the port taken says where its demo market is; commands run beside it must find it.
+_running = lock.alive(VAR_DIR)
+DEMO_MARKET_URL = env.url(
+    "DEMO_MARKET_URL",
+    (_running and _running.demo_market_url) or f"ws://127.0.0.1:{DEMO_MARKET_PORT}/socket.io/websocket",
+    ("ws", "wss"),
+)
+BASE_URL = (_running and _running.url) or f"http://127.0.0.1:{PORT}"
+
+# Logs
+logs.hide([TRADINGVIEW_TOKEN, SECRET_KEY])
+LOGGING_CONFIG = "logging.config.dictConfig"
+LOGGING = logs.configuration(
+    env.one_of("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+)
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # one line a request: when it is finished
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # `RequestId` has replaced it if it was not fit
+sys.excepthook = logs.log_uncaught
+
+env.check()

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required, login_required
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
+from pocketquant import health
+
+docs = SpectacularSwaggerView.as_view(url_name="schema")
+redoc = SpectacularRedocView.as_view(url_name="schema")
+
 urlpatterns = [
+    path("livez", health.livez, name="livez"),
+    path("readyz", health.readyz, name="readyz"),
+    path("healthz", health.readyz, name="healthz"),
     path("", include("accounts.urls")),
+    # There are no passwords to log in with.
+    path("admin/login/", login_not_required(RedirectView.as_view(pattern_name="signin", query_string=True))),
+    path("admin/logout/", RedirectView.as_view(pattern_name="signout")),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
-    path("api/redoc/", SpectacularRedocView.as_view(url_name="schema"), name="api-redoc"),
+    path("api/docs/", login_required(docs), name="api-docs"),
+    path("api/redoc/", login_required(redoc), name="api-redoc"),
     path("api/v1/", include("symbols.urls")),
     path("api/v1/", include("marketdata.urls")),
     path("api/v1/", include("quotes.urls")),

@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -54,6 +53,7 @@ VAR = _own_folder()
 for _name in _FOREIGN:
     os.environ.pop(_name, None)
 os.environ["POCKETQUANT_VAR"] = str(VAR)
+os.environ["POCKETQUANT_ENV_FILE"] = os.devnull
 os.environ["DJANGO_SETTINGS_MODULE"] = "pocketquant.settings"
 
 if (Path(__file__).parent / "providers" / "demo" / "fixtures.py").exists():
@@ -86,6 +86,7 @@ def servers() -> Iterator[None]:
     """MongoDB and Valkey where the settings expect the embedded ones."""
     from pocketquant.embedded.mongod import Mongod
     from pocketquant.embedded.paths import run_dir
+    from pocketquant.embedded.sockets import wait_until_ready
     from pocketquant.embedded.valkey import Valkey
 
     run = run_dir(VAR)
@@ -94,8 +95,8 @@ def servers() -> Iterator[None]:
     mongod.start()
     valkey.start()
     try:
-        valkey.wait_until_ready()
-        mongod.wait_until_ready()
+        wait_until_ready(valkey)
+        wait_until_ready(mongod)
         yield
     finally:
         valkey.stop()
@@ -103,11 +104,11 @@ def servers() -> Iterator[None]:
 
 
 @pytest.fixture
-def mongo_database(servers: None, settings: Any) -> Iterator[Any]:
-    """A database that nobody used before, dropped afterwards; ``settings.MONGODB_DATABASE`` names it."""
+def mongo_database(servers: None) -> Iterator[Any]:
+    """The database that the settings name, dropped afterwards: each test finds it empty."""
+    from django.conf import settings
     from pymongo import MongoClient
 
-    settings.MONGODB_DATABASE = f"test_{uuid4().hex[:12]}"
     with MongoClient(settings.MONGODB_URI, tz_aware=True) as client:
         yield client[settings.MONGODB_DATABASE]
         client.drop_database(settings.MONGODB_DATABASE)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 from pocketquant.embedded.child import Child
-from pocketquant.embedded.errors import ForeignServer, ServerDied, ServerMissing, ServerTooSlow
-from pocketquant.embedded.sockets import wait_until_it_accepts
+from pocketquant.embedded.errors import ForeignServer, ServerMissing
+from pocketquant.embedded.sockets import accepts
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -75,6 +74,7 @@ class Mongod:
         self.uri = f"mongodb://{quote_plus(str(self.socket))}/?directConnection=true"
         self.child = Child(self.name, self._command(cache_gigabytes, log), log=log.with_name("mongod.out.log"))
         self._log = log
+        self._is_initiated = False
 
     def _command(self, cache_gigabytes: float, log: Path) -> list[str]:
         return [
@@ -93,27 +93,33 @@ class Mongod:
         for folder in (self.data, self.socket.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._is_initiated = False
         self.child.start()
 
-    def wait_until_ready(self, timeout_seconds: float = 60) -> None:
-        """Return when writes are accepted. Raises ServerMissing, ServerDied, ServerTooSlow, ForeignServer."""
-        deadline = time.monotonic() + timeout_seconds
+    def is_ready(self) -> bool:
+        """True if writes are accepted; a few steps further towards it otherwise. Raises ForeignServer.
+
+        The member's host is set here: at the first start, and again when the folder has moved.
+        """
+        if not accepts(self.socket):
+            return False
+        from pymongo.errors import AutoReconnect
+
         try:
-            wait_until_it_accepts(self.child, self.socket, timeout_seconds)
             with self._client() as client:
                 pid = client.admin.command("serverStatus")["pid"]
                 if pid != self.child.pid:
                     raise ForeignServer(f"Another mongod (pid {pid}) answers at {self.socket}; end it first.")
-                self._initiate(client)
-                while not client.admin.command("hello")["isWritablePrimary"]:
-                    if not self.child.is_running:
-                        raise ServerDied(self.child)
-                    if time.monotonic() > deadline:
-                        raise ServerTooSlow(self.child, timeout_seconds)
-                    time.sleep(0.01)
-        except ServerDied:
-            version()  # says what this machine lacks, if that is why
-            raise
+                if not self._is_initiated:
+                    self._initiate(client)
+                    self._is_initiated = True
+                return bool(client.admin.command("hello")["isWritablePrimary"])
+        except AutoReconnect:  # it ended meanwhile, which whoever watches the process will see
+            return False
+
+    def explain_failure(self) -> None:
+        """After it died: raises ServerMissing if this machine cannot run it at all."""
+        version()
 
     def _client(self) -> MongoClient[dict[str, Any]]:
         from pymongo import MongoClient  # 0.2 s of imports that run while the server starts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pocketquant.embedded.child import Child
 from pocketquant.embedded.errors import ForeignServer, ServerMissing
-from pocketquant.embedded.sockets import wait_until_it_accepts
+from pocketquant.embedded.sockets import accepts
 
 
 def executable() -> Path:
@@ -48,15 +48,25 @@ class Valkey:
         self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.child.start()
 
-    def wait_until_ready(self, timeout_seconds: float = 20) -> None:
-        """Return when it answers. Raises ServerDied, ServerTooSlow, ForeignServer."""
-        wait_until_it_accepts(self.child, self.socket, timeout_seconds)
-        from redis import Redis  # imported while the server starts
+    def is_ready(self) -> bool:
+        """True if it answers. Raises ForeignServer."""
+        if not accepts(self.socket):
+            return False
+        from redis import ConnectionError as Disconnected  # imported while the server starts
+        from redis import Redis
 
-        with Redis.from_url(self.url, socket_timeout=10) as client:
-            pid = client.info("server")["process_id"]
+        try:
+            with Redis.from_url(self.url, socket_timeout=10) as client:
+                pid = client.info("server")["process_id"]
+        except Disconnected:  # it ended meanwhile, which whoever watches the process will see
+            return False
         if pid != self.child.pid:
             raise ForeignServer(f"Another Valkey (pid {pid}) answers at {self.socket}; end it first.")
+        return True
+
+    def explain_failure(self) -> None:
+        """After it died: raises ServerMissing if there is no executable."""
+        executable()
 
     def stop(self, timeout_seconds: float = 15) -> bool:
         """True if it ended by itself."""
