@@ -34,7 +34,7 @@ def decide(stored: Row, bar: Bar, *, is_settled: bool, volume_step: float) -> De
     never replaces a final one, nor a partial one a whole one. History that agrees (``is_confirmed``) writes only if
     that makes a provisional bar final or tells its trades. ``volume_step`` is the size of one lot.
     """
-    if _is_weaker(stored, bar):
+    if authority(bar) < authority(stored):
         return Decision(Verdict.KEEP, bar)
     if not is_confirmed(stored, bar, volume_step=volume_step):
         settled = stored.state is BarState.FINAL or is_settled
@@ -57,8 +57,8 @@ def is_confirmed(stored: Row, bar: Bar, *, volume_step: float) -> bool:
     )
 
 
-def _is_weaker(stored: Row, bar: Bar) -> bool:
-    """Whether ``bar`` has less authority than what is stored, so that its values do not matter."""
-    if bar.state is BarState.PROVISIONAL:
-        return stored.state is BarState.FINAL or (bar.partial and not stored.partial)
-    return stored.state is BarState.FINAL and stored.source is BarSource.HISTORY and bar.source is not BarSource.HISTORY
+def authority(version: Row | Bar) -> int:
+    """How much a version of a bar weighs: the lesser never replaces the greater, the later of equals does."""
+    if version.state is BarState.FINAL:
+        return 3 if version.source is BarSource.HISTORY else 2
+    return 0 if version.partial else 1

@@ -16,6 +16,7 @@ from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata import documents, series, transactions
 from marketdata.collections import BARS, SERIES, ensure
+from marketdata.decisions import authority
 from marketdata.documents import Row, instant, seconds
 from marketdata.mongo import Document, unavailable
 from marketdata.series import Series
@@ -157,7 +158,7 @@ def _checked(instrument: Instrument, interval: Interval, bars: Iterable[Bar]) ->
             raise ValueError(f"{bar.symbol} {bar.interval} {bar.open_time}: still forming, never stored")
         moment = seconds(bar.open_time)
         earlier = by_key.get(moment)
-        if earlier is None or bar.state is BarState.FINAL or earlier.state is BarState.PROVISIONAL:
+        if earlier is None or authority(bar) >= authority(earlier):
             by_key[moment] = bar
     return sorted(by_key.items())
 

@@ -21,8 +21,8 @@ class Series:
 
     ``first`` and ``last`` are the open times of its outermost bars. ``version`` rises with every change; together
     with ``born``, which differs if the store was emptied in between, it names a state of the data for caches and
-    ETags. ``confirmed`` of the bars that we closed ourselves proved equal to the provider's history, ``corrected``
-    did not.
+    ETags. Of the bars that we closed ourselves and that were whole, ``confirmed`` proved equal to the provider's
+    history, ``corrected`` did not.
     """
 
     symbol: str

@@ -15,7 +15,7 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from domain.bar import Bar
+from domain.bar import Bar, BarState
 from domain.errors import StoreUnavailable
 from domain.instrument import Instrument
 from domain.interval import Interval
@@ -42,7 +42,7 @@ class _Plan:
 
     change: SeriesChange
     inserts: list[RawBSONDocument] = field(default_factory=list)
-    replacements: list[tuple[bytes, RawBSONDocument]] = field(default_factory=list)
+    replacements: list[ReplaceOne[Document]] = field(default_factory=list)
     revisions: list[Document] = field(default_factory=list)
     unchanged: int = 0
 
@@ -147,14 +147,12 @@ def _replace(plan: _Plan, identity: bytes, old: bytes, bar: Bar, *, volume_step:
     revision = row.revision
     if verdict is Verdict.REVISE:
         revision += 1
-        plan.change.corrected += 1
         plan.revisions.append(documents.revised(old, revision=row.revision, replaced_at=now))
-    elif verdict is Verdict.CONFIRM:
-        plan.change.confirmed += 1
-    updated_ms = int(now.timestamp() * 1000)
-    plan.replacements.append(
-        (identity, RawBSONDocument(documents.encode(identity, bar, updated_ms, revision=revision)))
-    )
+    if row.state is BarState.PROVISIONAL and bar.state is BarState.FINAL and not row.partial:
+        plan.change.confirmed += verdict is Verdict.CONFIRM
+        plan.change.corrected += verdict is not Verdict.CONFIRM
+    document = documents.encode(identity, bar, int(now.timestamp() * 1000), revision=revision)
+    plan.replacements.append(ReplaceOne({"_id": identity}, RawBSONDocument(document)))
 
 
 def _write(database: Database[Document], session: ClientSession, plan: _Plan) -> None:
@@ -166,10 +164,7 @@ def _write(database: Database[Document], session: ClientSession, plan: _Plan) ->
                 raise DuplicateKeyError("inserted by another writer meanwhile")
             raise StoreUnavailable(f"MongoDB refused a bar: {error.get('errmsg', '')}"[:300])
     if plan.replacements:
-        operations: list[ReplaceOne[Document]] = [
-            ReplaceOne({"_id": identity}, document) for identity, document in plan.replacements
-        ]
-        database[BARS].bulk_write(operations, ordered=False, session=session)
+        database[BARS].bulk_write(plan.replacements, ordered=False, session=session)
     if plan.revisions:
         database[REVISIONS].insert_many(plan.revisions, ordered=False, session=session)
 
