@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
+from contextlib import nullcontext
 
 from django.db import transaction
 
@@ -12,7 +12,7 @@ from domain.instrument import Instrument, is_symbol
 from providers.base import Provider
 from symbols.models import Exchange, Symbol
 from symbols.signals import symbol_added
-from symbols.sources import provider_name_for, provider_named
+from symbols.sources import opened_provider, provider_name_for
 from symbols.venues import VENUES
 
 # Fields of a Symbol that its provider knows better than we do.
@@ -94,14 +94,12 @@ def _announce(code: str) -> None:
 
 def _ask(code: str, provider: Provider | None) -> tuple[Instrument | None, str]:
     """What the provider knows of ``code``, or why it could not be asked."""
-    with contextlib.ExitStack() as stack:
-        if provider is None:
-            provider = provider_named(provider_name_for(code))
-            stack.callback(getattr(provider, "close", lambda: None))
-        try:
-            return provider.resolve(code), ""
-        except (ProviderUnavailable, ProtocolError) as error:
-            return None, f"not resolved yet: {error}"
+    source = nullcontext(provider) if provider else opened_provider(provider_name_for(code))
+    try:
+        with source as asked:
+            return asked.resolve(code), ""
+    except (ProviderUnavailable, ProtocolError) as error:
+        return None, f"not resolved yet: {error}"
 
 
 def _register(code: str, *, streaming: bool) -> tuple[Symbol, bool]:

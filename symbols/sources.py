@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from domain.errors import InvalidRequest
-from providers import get_provider
 from providers.base import Provider
 
 DEMO_EXCHANGE = "DEMO"
@@ -20,6 +21,8 @@ def provider_name_for(code: str) -> str:
 
 def provider_named(name: str) -> Provider:
     """A new provider, its addresses taken from the settings; close it when done. Raises InvalidRequest if unknown."""
+    from providers import get_provider  # sockets and their libraries, which few processes need
+
     if name == "demo":
         url = settings.DEMO_MARKET_URL
         return get_provider("demo", url=url, search_url=_demo_search_url(url))
@@ -38,3 +41,14 @@ def _demo_search_url(url: str) -> str:
     parts = urlsplit(url)
     scheme = "https" if parts.scheme == "wss" else "http"
     return f"{scheme}://{parts.netloc}/symbol_search/v3/"
+
+
+@contextmanager
+def opened_provider(name: str) -> Iterator[Provider]:
+    """A provider for the length of a block; its connection is closed afterwards."""
+    provider = provider_named(name)
+    try:
+        yield provider
+    finally:
+        # Not every source holds a connection.
+        getattr(provider, "close", lambda: None)()
