@@ -4,8 +4,24 @@
 import os
 import sys
 
-if __name__ == "__main__":
+
+def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pocketquant.settings")
+    if sys.argv[1:2] == ["up"]:
+        # Before Django is set up, which takes a second: the servers start meanwhile.
+        from pocketquant.embedded.up import main as up
+
+        return up(sys.argv[2:])
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -20,6 +20,7 @@ class Running:
     """What a supervisor says of itself. ``children`` maps a pid to when it started, in ticks since boot."""
 
     pid: int = 0
+    boot: str = ""
     url: str = ""
     demo_market_url: str = ""
     children: dict[str, int] = field(default_factory=dict)
@@ -46,7 +47,7 @@ class Lock:
             self._file.close()
             raise AlreadyRunning(read(var)) from None
         self.before = _parse(self._file.read())  # not empty if the last supervisor was killed
-        self.running = Running(pid=os.getpid())
+        self.running = Running(pid=os.getpid(), boot=boot())
         self.write()
 
     def write(self) -> None:
@@ -73,7 +74,7 @@ def read(var: Path) -> Running:
 def alive(var: Path) -> Running | None:
     """The supervisor that runs on ``var`` now."""
     running = read(var)
-    return running if running.pid and started_at(running.pid) else None
+    return running if running.pid and running.boot == boot() and started_at(running.pid) else None
 
 
 def _parse(text: str) -> Running:
@@ -94,6 +95,14 @@ def started_at(pid: int) -> int:
         return 0
     state, *rest = stat.rpartition(") ")[2].split()
     return 0 if state == "Z" else int(rest[18])
+
+
+def boot() -> str:
+    """Names this run of the machine: process ids mean something within one only."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _exists(pid: int) -> int:

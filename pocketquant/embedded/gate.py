@@ -1,0 +1,50 @@
+"""Runs one of our processes, whose imports happen while others get ready.
+
+Called as ``python -m pocketquant.embedded.gate FD web|manage ARGUMENTS``: everything is imported, then we wait until
+the other end of the pipe FD is closed (the database is migrated), then the program proper begins. FD ``-``: no wait.
+Imports are most of a start, a second and more of work for each process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    _, gate, program, *arguments = sys.argv
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pocketquant.settings")
+    import django
+
+    django.setup()
+    run = {"web": _web, "manage": _command}[program]
+    run(arguments, gate)
+
+
+def _wait(gate: str) -> None:
+    if gate != "-":
+        with os.fdopen(int(gate), "rb") as pipe:
+            pipe.read()
+
+
+def _web(arguments: list[str], gate: str) -> None:
+    from daphne.cli import CommandLineInterface
+
+    import pocketquant.asgi
+    import pocketquant.urls  # noqa: F401 - all views, which the first request would import otherwise
+
+    _wait(gate)
+    CommandLineInterface().run(arguments)
+
+
+def _command(arguments: list[str], gate: str) -> None:
+    from django.core.management import execute_from_command_line, get_commands, load_command_class
+
+    name = arguments[0]
+    load_command_class(get_commands()[name], name)
+    _wait(gate)
+    execute_from_command_line(["manage.py", *arguments])
+
+
+if __name__ == "__main__":
+    main()
