@@ -1,0 +1,309 @@
+"""Cascade: the bars of one symbol, from its forming minute up to its month."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import StrEnum
+from functools import partial
+from typing import NamedTuple
+
+from domain.accumulator import Accumulator
+from domain.bar import Bar, BarState
+from domain.calendars import Window
+from domain.feed_clock import FeedClock
+from domain.grid import LEVEL_COUNT, LEVELS, MINUTE_LEVEL, MINUTE_NS, Frame, Grid
+from domain.instrument import Instrument
+from domain.interval import Interval
+from domain.tick import SEQ_BITS
+
+
+class BarEventKind(StrEnum):
+    """What happened to a bar."""
+
+    CLOSED = "closed"  # its span is over
+    AMENDED = "amended"  # a late tick changed it after it closed: this is the version that counts now
+    SETTLED = "settled"  # no tick can change it any more
+
+
+class BarEvent(NamedTuple):
+    """A bar and what happened to it; the bar is provisional, its source the stream."""
+
+    kind: BarEventKind
+    bar: Bar
+
+
+class FoldCounts(NamedTuple):
+    """What became of a symbol's ticks: ``ticks`` are in bars, ``amended`` among them; the next three were refused."""
+
+    ticks: int
+    late: int  # after their minute was settled; it was queued for healing
+    future: int  # too far beyond now
+    out_of_session: int
+    amended: int  # late, but in time to amend
+    jumps: int  # a recording's steps forward of more than an hour: where many ticks are late, one of them lied
+
+
+_CLOSED, _AMENDED, _SETTLED = BarEventKind
+_PROVISIONAL = BarState.PROVISIONAL
+_event = partial(tuple.__new__, BarEvent)  # what BarEvent(...) does, without a call in between
+_JUMP = 3_600 * 10**9 << SEQ_BITS
+_KEPT_MINUTES = 300  # five hours: longer than history takes to arrive, and 50 KB a symbol
+_NEVER = 1 << 128  # a tick key beyond every time
+
+NOWHERE = Frame(MINUTE_LEVEL, Window(-1, -1, -1), -1, ())
+NO_MINUTE = Accumulator(NOWHERE, _NEVER, _NEVER, 0.0, 0.0, 0.0, 0.0, 0, 0, partial=False)
+
+_TRUNK = frozenset(
+    LEVELS.index(one)
+    for one in (Interval.M5, Interval.M15, Interval.M30, Interval.H1, Interval.H2, Interval.H4, Interval.D1)
+)
+# Children before parents, and the branches of a window before the next piece of the trunk.
+_CLOSING_ORDER = tuple(
+    (LEVELS.index(one), LEVELS.index(one) in _TRUNK)
+    for one in (
+        Interval.M3, Interval.M5, Interval.M15, Interval.M45, Interval.M30, Interval.H1,
+        Interval.H3, Interval.H2, Interval.H4, Interval.D1, Interval.W1, Interval.MN1,
+    )
+)  # fmt: skip
+
+
+class Cascade:
+    """The fold of one symbol.
+
+    - ``minute`` is the forming minute. A tick that is later than all before it, earlier than ``horizon`` and not
+      from the future is folded by the Aggregator in place; everything else comes to ``take``. ``horizon`` is the
+      nearest key at which something must happen: the minute's end, or the moment a closed bar settles.
+    - ``open`` holds, at each level above the minute, the *closed* children of the running window. All open windows
+      contain the instant up to which things are closed (``closed_key``), hence are nested in each other.
+    - ``pending`` holds closed bars until they settle, least ``ready_key`` first: exactly those a late tick may
+      still amend. With a lateness of at most 60 s that is two bars an interval.
+    - What is not known completely is marked partial where it begins and `merge` carries the mark upwards.
+      ``minutes`` keeps our closed minutes while there is such a mark, so that history can take the place of what
+      was missed (domain/seeding.py).
+    """
+
+    __slots__ = (
+        "amended", "clock", "closed_key", "closed_ticks", "dropped_key", "events", "fresh", "future", "greatest",
+        "grid", "healing", "horizon", "instrument", "jumps", "known_key", "late", "lateness_key", "lots_per_unit",
+        "minute", "minutes", "open", "out_of_session", "pending", "seeded_key", "symbol",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        grid: Grid,
+        clock: FeedClock,
+        lateness_ns: int,
+        events: list[BarEvent],
+        healing: dict[tuple[str, int], None],
+    ) -> None:
+        self.instrument = instrument
+        self.symbol = instrument.symbol
+        self.lots_per_unit = instrument.lots_per_unit
+        self.grid = grid
+        self.clock = clock
+        self.lateness_key = lateness_ns << SEQ_BITS
+        self.events = events
+        self.healing = healing
+        self.minute = NO_MINUTE
+        self.horizon = 0
+        self.open: list[Accumulator | None] = [None] * LEVEL_COUNT
+        self.pending: deque[Accumulator] = deque()
+        self.minutes: list[Accumulator] | None = []
+        self.dropped_key = 0  # closed minutes before this key are not kept
+        self.fresh = True  # the next tick's minute is incomplete: we were not listening when it began
+        self.known_key = 0  # minutes that start before this key are incomplete
+        self.seeded_key = 0  # parents hold history up to here, so late ticks before it are in them already
+        self.closed_key = 0
+        self.greatest = 0  # greatest key of a tick outside the forming minute
+        self.closed_ticks = self.late = self.future = self.out_of_session = self.amended = self.jumps = 0
+
+    def take(self, key: int, price: float, lots: int, now_ns: int | None) -> None:
+        """Take in a tick that is not simply the next one of the forming minute."""
+        if key >= self.clock.limit and self.clock.is_future(key, now_ns):
+            self.future += 1
+            return
+        frame = self.grid.minute((key >> SEQ_BITS) // MINUTE_NS)
+        if frame is None:
+            self.out_of_session += 1
+            return
+        forming = self.minute.frame.start
+        if frame.start == forming:
+            self.minute.put(key, price, lots)
+            self.fresh = False
+        elif frame.start > forming and frame.end_key > self.closed_key:
+            self._begin_minute(frame, key, price, lots, now_ns)
+        elif not self._take_late(frame, key, price, lots):
+            return
+        self._settle()
+
+    def _begin_minute(self, frame: Frame, key: int, price: float, lots: int, now_ns: int | None) -> None:
+        self.close_minute()
+        self.close_levels(frame.start_key)
+        if now_ns is None and key - self.greatest > _JUMP and self.greatest:
+            self.jumps += 1
+        self.minute = Accumulator(frame, key, key, price, price, price, price, lots, 1, self.fresh)
+        if self.fresh:
+            self.known_key = frame.end_key
+            self.fresh = False
+
+    def close_due(self, boundary_key: int) -> None:
+        """Close every window that ends at or before ``boundary_key``."""
+        if self.minute.frame.end_key <= boundary_key:
+            self.close_minute()
+            self.horizon = 0
+        if self.closed_key < boundary_key:
+            self.close_levels(boundary_key)
+
+    def close_minute(self) -> None:
+        """Close the forming minute, if there is one."""
+        minute = self.minute
+        if minute is NO_MINUTE:
+            return
+        self.minute = NO_MINUTE
+        if minute.last > self.greatest:
+            self.greatest = minute.last
+        self.closed_ticks += int(minute.trades)
+        self._close(minute)
+        if minute.partial or self.minutes is not None:
+            self._keep_minute(minute)
+
+    def close_levels(self, boundary_key: int) -> None:
+        """Close the open windows above the minute that end at or before ``boundary_key``, children first."""
+        self.closed_key = boundary_key
+        open_ = self.open
+        for level, is_trunk in _CLOSING_ORDER:
+            found = open_[level]
+            if found is None:
+                continue
+            if found.frame.end_key <= boundary_key:
+                open_[level] = None
+                if found.last >= 0:
+                    self._close(found)
+            elif is_trunk:
+                return  # what is above contains this window, so it goes on too
+
+    def _close(self, closed: Accumulator) -> None:
+        """Emit ``closed`` and merge it into its parents."""
+        self.pending.append(closed)
+        self.events.append(_event((_CLOSED, self.bar_of(closed))))
+        self.merge_up(closed)
+
+    def merge_up(self, closed: Accumulator) -> None:
+        """Merge a closed bar into its parents. They are open: a window closes after its last child."""
+        open_ = self.open
+        for frame in closed.frame.parents:
+            parent = open_[frame.level]
+            if parent is None:
+                open_[frame.level] = closed.copy(frame)
+            else:
+                parent.merge(closed)
+
+    def _take_late(self, frame: Frame, key: int, price: float, lots: int) -> bool:
+        """Amend the closed bars that ``key`` belongs to. False if they are settled; history must heal them then."""
+        if frame.ready_key + self.lateness_key <= max(self.greatest, self._last()):
+            self.late += 1
+            self.healing[self.symbol, frame.start] = None
+            return False
+        if self.fresh:
+            self.known_key = frame.end_key
+            self.fresh = False
+        self.amended += 1
+        self.closed_ticks += 1
+        if key > self.greatest:
+            self.greatest = key
+        tick = Accumulator(frame, key, key, price, price, price, price, lots, 1, partial=False)
+        self._amend(frame, tick)
+        return True
+
+    def _amend(self, frame: Frame, tick: Accumulator) -> None:
+        """Merge ``tick`` into the closed bar of ``frame`` and on into its parents, up to those still open."""
+        closed = self.find_pending(frame)
+        if closed is not None:
+            closed.merge(tick)
+            self.events.append(_event((_AMENDED, self.bar_of(closed))))
+        else:
+            if frame.start_key < self.known_key:
+                tick.partial = True
+            self._close_late(tick.copy(frame))
+        for above in frame.parents:
+            if above.end_key > self.seeded_key > tick.first:
+                continue  # its history holds this tick already
+            parent = self.open[above.level]
+            if above.end_key <= self.closed_key:
+                self._amend(above, tick)
+            elif parent is None:
+                self.open[above.level] = tick.copy(above)
+            else:
+                parent.merge(tick)
+
+    def _close_late(self, closed: Accumulator) -> None:
+        """A window that had no bar when its time was over gets one now."""
+        self.events.append(_event((_CLOSED, self.bar_of(closed))))
+        position = len(self.pending)
+        while position and self.pending[position - 1].frame.ready_key > closed.frame.ready_key:
+            position -= 1
+        self.pending.insert(position, closed)
+        if closed.frame.level == MINUTE_LEVEL:
+            self._keep_minute(closed)
+
+    def _keep_minute(self, closed: Accumulator) -> None:
+        """Note a closed minute while something is incomplete; an incomplete one is queued for healing itself."""
+        if closed.partial:
+            self.healing[self.symbol, closed.frame.start] = None
+        if self.minutes is None:
+            return
+        if len(self.minutes) >= _KEPT_MINUTES:
+            self.dropped_key = max(self.dropped_key, self.minutes.pop(0).frame.end_key)
+        self.minutes.append(closed)
+
+    def _settle(self) -> None:
+        """Settle what the greatest event time has passed, and set the horizon."""
+        pending, lateness = self.pending, self.lateness_key
+        greatest = max(self.greatest, self._last())
+        while pending and pending[0].frame.ready_key + lateness <= greatest:
+            self.events.append(_event((_SETTLED, self.bar_of(pending.popleft()))))
+        horizon = self.minute.frame.end_key
+        if pending:
+            horizon = min(horizon, pending[0].frame.ready_key + lateness)
+        self.horizon = horizon
+
+    def _last(self) -> int:
+        minute = self.minute
+        return 0 if minute is NO_MINUTE else minute.last
+
+    def find_pending(self, frame: Frame) -> Accumulator | None:
+        """The closed and not yet settled bar of ``frame``."""
+        for closed in reversed(self.pending):
+            if closed.frame.start == frame.start and closed.frame.level == frame.level:
+                return closed
+        return None
+
+    def bar_of(self, closed: Accumulator) -> Bar:
+        """The bar of a closed window, made once a version."""
+        made = closed.made
+        if made is None:
+            made = closed.made = closed.bar(self.symbol, self.lots_per_unit, _PROVISIONAL)
+        return made
+
+    def mark_gap(self) -> None:
+        """We stopped listening for a while: what is open is incomplete, and so is the minute of the next tick."""
+        for one in (self.minute, *self.open):
+            if one is not None and one is not NO_MINUTE:
+                one.partial = True
+        self.fresh = True
+        self.horizon = 0  # the next tick must come through `take`
+        if self.minutes is None:
+            self.minutes = []
+            self.dropped_key = max(self.closed_key, self.dropped_key)
+
+    def follow(self, instrument: Instrument, clock: FeedClock, lateness_ns: int) -> None:
+        """Take over what may change while a symbol is followed."""
+        self.instrument = instrument
+        self.clock = clock
+        self.lateness_key = lateness_ns << SEQ_BITS
+        self._settle()
+
+    def counts(self) -> FoldCounts:
+        ticks = self.closed_ticks + int(self.minute.trades)
+        return FoldCounts(ticks, self.late, self.future, self.out_of_session, self.amended, self.jumps)

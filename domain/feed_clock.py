@@ -1,0 +1,47 @@
+"""FeedClock: what time it is for the symbols whose feed is late by the same amount."""
+
+from __future__ import annotations
+
+from domain.grid import MINUTE_NS
+from domain.tick import SEQ_BITS
+
+_NO_LIMIT = 1 << 128
+
+
+class FeedClock:
+    """The limit beyond which ticks come from the future, and the last whole minute that was swept.
+
+    ``limit`` is a tick key that was right at an earlier ``now``. Time only goes on, so a key below it needs no
+    further look; one above is compared with the present. That is a comparison of two integers a tick, and one
+    calculation each five seconds for all symbols together. A sweep sets it back, so that a clock that was put
+    back is noticed within the minute.
+    """
+
+    __slots__ = ("delay_ns", "future_ns", "grace_ns", "limit", "swept")
+
+    def __init__(self, delay_ns: int, grace_ns: int, future_ns: int) -> None:
+        self.delay_ns = delay_ns
+        self.grace_ns = grace_ns
+        self.future_ns = future_ns
+        self.limit = 0
+        self.swept = -1
+
+    def is_future(self, key: int, now_ns: int | None) -> bool:
+        """Whether ``key`` is too far beyond ``now_ns``; never in a recording, which has no now."""
+        if now_ns is None:
+            self.limit = _NO_LIMIT
+        else:
+            self.set_now(now_ns)
+        return key >= self.limit
+
+    def set_now(self, now_ns: int) -> None:
+        # Exactly `future_ns` ahead is not too far, hence the nanosecond.
+        self.limit = (now_ns - self.delay_ns + self.future_ns + 1) << SEQ_BITS
+
+    def due_minute(self, now_ns: int) -> int:
+        """The last whole minute, since 1970, whose windows are to be closed at ``now_ns``."""
+        return (now_ns - self.delay_ns - self.grace_ns) // MINUTE_NS
+
+    def next_due_ns(self) -> int:
+        """The earliest ``now`` at which a minute after the swept one is due."""
+        return (self.swept + 1) * MINUTE_NS + self.delay_ns + self.grace_ns

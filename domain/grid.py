@@ -1,0 +1,147 @@
+"""Grid: the windows of one calendar as the fold needs them: linked child to parent, with bounds as tick keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from domain.calendars import Calendar, Window
+from domain.errors import UnknownCalendar
+from domain.interval import Interval
+from domain.tick import SEQ_BITS
+
+MINUTE_NS = 60 * 10**9
+MINUTE_LEVEL = 0
+LEVELS = tuple(Interval)  # a frame's `level` indexes this; children stand before their parents
+LEVEL_COUNT = len(LEVELS)
+CHILD_LEVEL = tuple(-1 if child is None else LEVELS.index(child) for child in (one.child for one in LEVELS))
+_PARENT_LEVELS = tuple(
+    tuple(up for up in range(LEVEL_COUNT) if CHILD_LEVEL[up] == level) for level in range(LEVEL_COUNT)
+)
+_DAY_LEVEL = LEVELS.index(Interval.D1)
+_DAY = 86_400
+_CACHED_MINUTES = 4_096
+
+
+def second_key(second: int) -> int:
+    """The least tick key at epoch second ``second``."""
+    return second * 10**9 << SEQ_BITS
+
+
+class Frame:
+    """One window of a grid, made once and shared by every symbol under the calendar.
+
+    ``[start, end)`` in epoch seconds and ``[start_key, end_key)`` in tick keys, so that placing a tick is a
+    comparison of two integers. ``ready_key`` is where lateness counts from: the end, or the closing auction's where
+    its prints are merged into this window. ``parents`` are the windows that a closed bar of this one is merged
+    into; following them costs a loop over two pointers where asking the calendar would cost twelve calls a minute.
+    The three instants are made here, once, and not for every bar.
+    """
+
+    __slots__ = (
+        "close_time",
+        "end",
+        "end_key",
+        "interval",
+        "level",
+        "open_time",
+        "parents",
+        "ready_key",
+        "start",
+        "start_key",
+        "starts_at",
+    )
+
+    def __init__(self, level: int, window: Window, ready: int, parents: tuple[Frame, ...]) -> None:
+        start, end, key = window
+        self.level = level
+        self.interval = LEVELS[level]
+        self.start = start
+        self.end = end
+        self.start_key = second_key(start)
+        self.end_key = second_key(end)
+        self.ready_key = self.end_key if ready == end else second_key(ready)
+        self.parents = parents
+        self.starts_at = datetime.fromtimestamp(start, UTC)
+        self.close_time = datetime.fromtimestamp(end, UTC)
+        self.open_time = self.starts_at if key == start else datetime.fromtimestamp(key, UTC)
+
+    def ancestor(self, level: int) -> Frame | None:
+        """The window of ``level`` that this one is merged into; itself at its own level."""
+        if self.level == level:
+            return self
+        for parent in self.parents:
+            found = parent.ancestor(level) if parent.level <= level else None
+            if found is not None:
+                return found
+        return None
+
+
+class Grid:
+    """Frames of one calendar. Asks it once a window: five hundred symbols in the same minute share the answer."""
+
+    def __init__(self, calendar: Calendar) -> None:
+        self.calendar = calendar
+        self._minutes: dict[int, Frame | None] = {}
+        self._recent: list[Frame | None] = [None] * LEVEL_COUNT
+
+    def minute(self, number: int) -> Frame | None:
+        """The minute that holds minute ``number`` since 1970, None outside every segment.
+
+        In the closing auction that is the day's last minute. Where the calendar does not reach there are no bars.
+        """
+        try:
+            return self._minutes[number]
+        except KeyError:
+            pass
+        if len(self._minutes) >= _CACHED_MINUTES:
+            self._minutes.clear()  # frames in use live on in the accumulators
+        frame = self._minutes[number] = self.frame(MINUTE_LEVEL, number * 60)
+        return frame
+
+    def frame(self, level: int, at: int) -> Frame | None:
+        """The window of ``level`` that epoch second ``at`` belongs to."""
+        recent = self._recent[level]
+        if recent is not None and recent.start <= at < recent.end:
+            return recent
+        try:
+            window = self.calendar.window(LEVELS[level], at)
+        except UnknownCalendar:
+            return None
+        return None if window is None else self._frame(level, window)
+
+    def running(self, level: int, at: int) -> Frame | None:
+        """The window of ``level`` whose span holds ``at``: a day goes on in its lunch break, a week at night."""
+        frame = self.frame(level, at)
+        if frame is not None:
+            return frame if at < frame.end else None
+        if level < _DAY_LEVEL:
+            return None
+        try:
+            for window in self.calendar.windows(LEVELS[level], at - 45 * _DAY, at + 8 * _DAY):
+                if window.start <= at < window.end:
+                    return self._frame(level, window)
+        except UnknownCalendar:
+            return None
+        return None
+
+    def is_traded(self, start: int, end: int) -> bool:
+        """Whether any minute of ``[start, end)`` lies in a segment."""
+        if start >= end:
+            return False
+        minutes: Iterator[Window] = self.calendar.windows(Interval.M1, start, end)
+        return next(minutes, None) is not None
+
+    def _frame(self, level: int, window: Window) -> Frame:
+        found = (self.frame(up, window.start) for up in _PARENT_LEVELS[level])
+        frame = Frame(level, window, self._ready(window.end), tuple(one for one in found if one is not None))
+        self._recent[level] = frame
+        return frame
+
+    def _ready(self, end: int) -> int:
+        """``end``, or the end of the closing auction that begins there."""
+        auction = self.calendar.auction_seconds
+        if not auction:
+            return end
+        after = self.calendar.window(Interval.M1, end)
+        return end + auction if after is not None and after.end == end else end
