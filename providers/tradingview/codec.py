@@ -42,6 +42,29 @@ def decode(message: bytes | str) -> Packets:
     return _decode_wide(data)
 
 
+def split(message: bytes, faults: list[ProtocolError]) -> Sequence[bytes]:
+    """``decode`` for the live path: the payloads of ``message``; a fault is added to ``faults``."""
+    payloads, fault = decode(message)
+    if fault is not None:
+        faults.append(fault)
+    return payloads
+
+
+def _whole_headers(payload_start: bytes, longest: int) -> list[tuple[bytes, int]]:
+    """For each length of a message: how it begins if it is one ASCII packet, and where the payload starts."""
+    headers = [(b"\xff", 0)] * longest  # no text begins so
+    for length in range(len(payload_start), longest):
+        header = b"~m~%d~m~" % length
+        if length + len(header) < longest:
+            headers[length + len(header)] = (header + payload_start, len(header))
+    return headers
+
+
+# Nearly every message is one short packet of ASCII with one quote, and its header follows from its length alone.
+QUOTE_START = b'{"m":"qsd"'
+QUOTE_HEADERS = _whole_headers(QUOTE_START, 1024)
+
+
 def _decode_ascii(data: bytes) -> Packets:
     payloads: list[bytes] = []
     pos, size = 0, len(data)

@@ -1,0 +1,146 @@
+"""The conversation on one connection after another: messages in, events and messages out. No socket, no clock.
+
+``Session`` knows what every connection has (token, hello, heartbeats, faults), ``StreamSession`` follows quotes;
+``charts.py`` loads history over the same base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from domain.errors import ProtocolError
+from domain.instrument import Instrument
+from providers.base import FeedEvent, FeedEventKind, StreamEvent
+from providers.tradingview.codec import QUOTE_HEADERS, QUOTE_START, encode, encode_call, is_heartbeat, split
+from providers.tradingview.feed import QuoteFeed
+from providers.tradingview.messages import BROKEN, Call, QuoteData, Unreadable, decode_quote, parse_call, parse_quote
+
+ANONYMOUS = "unauthorized_user_token"
+_LONGEST_HEARTBEAT = 32
+_SHORT = len(QUOTE_HEADERS)
+
+
+class Session:
+    """What all conversations share. Calls to send gather in ``outgoing``; ``garbage`` counts what was unreadable."""
+
+    def __init__(self, *, token: str = "", random: Callable[[], float]) -> None:
+        self._token = token
+        self._random = random
+        self._faults: list[ProtocolError] = []
+        self.outgoing: list[str] = []
+        self.garbage = 0
+
+    def open(self, now_ns: int) -> None:
+        """A new connection; the service greets it (hello) and needs no wait for that."""
+        self.outgoing.clear()
+        self.outgoing.append(encode_call("set_auth_token", [self._token or ANONYMOUS]))
+        self.outgoing.append(encode_call("set_locale", ["en", "US"]))
+
+    def take_outgoing(self) -> list[str]:
+        """The messages to send now, oldest first."""
+        taken, self.outgoing[:] = list(self.outgoing), []
+        return taken
+
+    def receive(self, message: bytes, now_ns: int, events: list[StreamEvent]) -> None:
+        """Take in one message. Raises ProtocolError where the service ends the connection; what came before it in
+        the message is in ``events`` all the same."""
+        for payload in split(message, self._faults):
+            try:
+                if payload.startswith(QUOTE_START):
+                    self._quote(*parse_quote(payload), now_ns, events)
+                else:
+                    self._other(payload, now_ns, events)
+            except Unreadable as error:
+                self._faults.append(error)
+        if self._faults:
+            self._report(now_ns, events)
+
+    def _other(self, payload: bytes, now_ns: int, events: list[StreamEvent]) -> None:
+        if is_heartbeat(payload):
+            if len(payload) <= _LONGEST_HEARTBEAT:
+                self.outgoing.append(encode(payload))
+            return
+        call = parse_call(payload)
+        if call.m == "qsd":  # written with another order of keys
+            self._quote(*parse_quote(payload), now_ns, events)
+        elif call.m == "protocol_error":
+            raise ProtocolError(f"the provider ended the conversation: {call.text(0)[:200]}")
+        elif call.m:
+            self._call(call, now_ns, events)
+
+    def _quote(self, session_id: str, data: QuoteData, now_ns: int, events: list[StreamEvent]) -> None:
+        """A ``qsd``; ignored where no quotes are followed."""
+
+    def _call(self, call: Call, now_ns: int, events: list[StreamEvent]) -> None:
+        """Any other call; those that are not known are ignored."""
+
+    def _report(self, now_ns: int, events: list[StreamEvent]) -> None:
+        """Count faults; told at 1, 2, 4, 8, … so that a broken feed does not flood whoever listens."""
+        for fault in self._faults:
+            self.garbage += 1
+            if self.garbage & (self.garbage - 1) == 0:
+                reason = f"{fault} (unreadable so far: {self.garbage})"
+                time = datetime.fromtimestamp(now_ns / 10**9, UTC)
+                events.append(FeedEvent(kind=FeedEventKind.GARBAGE, time=time, reason=reason))
+        self._faults.clear()
+
+
+class StreamSession(Session):
+    """Follows the quotes of the desired instruments over any number of connections."""
+
+    def __init__(self, *, token: str = "", random: Callable[[], float]) -> None:
+        super().__init__(token=token, random=random)
+        self._feed = QuoteFeed(self.outgoing, random)
+        self._quotes = self._feed.quotes
+        self.has_data = False
+        self.take_quotes = self._feed.take_quotes
+        self.wake = self._feed.wake
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is anything to follow."""
+        return self._feed.is_wanted
+
+    def follow(self, instruments: Iterable[Instrument], now_ns: int) -> None:
+        """Make the followed instruments these, now and on every later connection."""
+        self._feed.follow(instruments, now_ns)
+
+    def open(self, now_ns: int) -> None:
+        super().open(now_ns)
+        self.has_data = False
+        self._feed.open(now_ns)
+
+    def close(self) -> None:
+        """The connection is gone."""
+        self._feed.close()
+        self.outgoing.clear()
+
+    def receive(self, message: bytes, now_ns: int, events: list[StreamEvent]) -> None:
+        # The short way for nearly every message; whatever is unusual about one, it is read again the long way.
+        size = len(message)
+        if size < _SHORT:
+            header, start = QUOTE_HEADERS[size]
+            if message.startswith(header):
+                try:
+                    session_id, data = decode_quote(message[start:]).p
+                except BROKEN:
+                    return super().receive(message, now_ns, events)
+                quote = self._quotes.get(data.n)
+                if quote is not None and quote.is_settled and quote.session_id == session_id and data.s == "ok":
+                    if not quote.is_touched:
+                        self._feed.touch(quote)
+                    return quote.update(data.v, now_ns, events)
+        return super().receive(message, now_ns, events)
+
+    def _quote(self, session_id: str, data: QuoteData, now_ns: int, events: list[StreamEvent]) -> None:
+        self.has_data = True
+        self._feed.receive(session_id, data, now_ns, events)
+
+    def _call(self, call: Call, now_ns: int, events: list[StreamEvent]) -> None:
+        if call.m == "quote_completed":
+            self._feed.completed(call.text(0), call.text(1), now_ns, events)
+        elif call.m == "critical_error":
+            reason = f"{call.text(1)[:100]}: {call.text(2)[:200]}"
+            if not self._feed.refuse(call.text(0), reason, now_ns, events):
+                self._faults.append(ProtocolError(f"critical error of no session of ours: {reason}"))
