@@ -1,7 +1,10 @@
-"""Addresses of the WebSockets."""
+"""WebSocket addresses of this app; ``pocketquant.asgi`` puts session and Origin checks before them."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-websocket_urlpatterns: list[URLPattern] = []
+from quotes.consumers import LiveConsumer
+
+# `path` is typed for views; Channels' URLRouter takes any ASGI application.
+websocket_urlpatterns: list[URLPattern] = [path("ws/live/", LiveConsumer.as_asgi())]  # type: ignore[arg-type]

@@ -1,0 +1,274 @@
+"""From the streamer to the browsers: group names, sequence numbers, and messages encoded once.
+
+Redis first (the state a newcomer reads), then the channel layer (what those who are there are told). Each message on
+the channel layer is numbered per shard, so that a hub that missed one knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import structlog
+
+from domain.bar import Bar
+from domain.tick import Quote
+from quotes import messages
+from quotes.cache import Changes, LiveCache, Pulse, RedisError
+from quotes.recent import RecentBars
+from quotes.status import Status
+
+SHARDS = 4  # fixed: every hub joins all of them, and a later split of the feed keeps its names
+_MOST_WAITING = 20_000  # messages that may not be lost; beyond, the oldest go and `seq` shows the hole
+_KEEP_SECONDS = 0.25  # quotes and forming bars go to Redis at most 4 times a second a symbol
+_RETRY_SECONDS = 0.5
+_AWAY = (RedisError, OSError, TimeoutError)
+
+log = structlog.get_logger(__name__)
+
+
+def shard_of(symbol: str) -> int:
+    return zlib.crc32(symbol.encode()) % SHARDS
+
+
+def group_name(shard: int) -> str:
+    """Groups allow letters, digits, ``-_.`` only; symbols hold more, so groups are named by shard."""
+    return f"live.{shard}"
+
+
+class Envelope(NamedTuple):
+    """A message on its way through the channel layer; ``interval`` is set for bars, ``seq`` for what has its own."""
+
+    shard: int
+    kind: str
+    symbol: str
+    interval: str
+    text: bytes
+    seq: int = 0
+
+    def body(self, epoch: int, number: int) -> dict[str, Any]:
+        """As the channel layer carries it, short names throughout; ``number`` counts per shard, 0 is not counted."""
+        return {
+            "type": "live",
+            "k": self.kind,
+            "s": self.symbol,
+            "i": self.interval,
+            "t": self.text,
+            "e": epoch,
+            "n": number,
+            "h": self.shard,
+            "q": self.seq,
+        }
+
+
+class Publisher:
+    """Called by the fold without waiting; a task of its own writes and sends.
+
+    What may not be lost waits in a bounded queue; quotes and forming bars only in their latest version. While Redis is
+    away everything is dropped and counted by the numbers: hubs see the jump when it is back, and the
+    state is written anew first.
+    """
+
+    def __init__(
+        self, *, cache: LiveCache, layer: Any, epoch: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.epoch = epoch
+        self.seqs: dict[str, int] = {}
+        self.reachable = True
+        self._cache, self._layer, self._clock = cache, layer, clock
+        self._numbers = [0] * SHARDS
+        self._certain: deque[Envelope] = deque()
+        self._latest: dict[tuple[str, str], Quote | Bar] = {}
+        self._changes = Changes()
+        self._statuses: dict[str, tuple[Status, datetime]] = {}
+        self._closed = RecentBars()
+        self._to_keep: dict[tuple[str, str], Quote | Bar] = {}
+        self._kept: dict[tuple[str, str], Quote | Bar] = {}
+        self._next_keep = 0.0
+        self._wake = asyncio.Event()
+
+    # Called by the streamer; never waits
+
+    def bar(self, bar: Bar, *, amended: bool) -> None:
+        """A bar closed, or a closed one was corrected."""
+        symbol, interval = bar.symbol, bar.interval.value
+        state = "amended" if amended else "closed"
+        seq = self._next_seq(symbol)
+        self._closed.add(bar, state)
+        self._state(symbol, seq)[f"closed.{interval}"] = self._closed.array(symbol, interval)
+        if not amended:
+            self._end_forming(symbol, interval)
+        self._send("bar", symbol, interval, messages.bar_message(bar, state, self.epoch, seq), seq)
+
+    def status(self, symbol: str, status: Status) -> None:
+        now = datetime.now(UTC)
+        self._statuses[symbol] = status, now
+        fields = messages.status_fields(status, now)
+        seq = self._next_seq(symbol)
+        self._state(symbol, seq)["status"] = messages.encode(fields)
+        self._send("status", symbol, "", messages.about("status", symbol, self.epoch, seq, fields), seq)
+
+    def gap(self, symbol: str, start: datetime, end: datetime, reason: str) -> None:
+        seq = self._next_seq(symbol)
+        self._state(symbol, seq)
+        fields = {"start": start, "end": end, "reason": reason}
+        self._send("gap", symbol, "", messages.about("gap", symbol, self.epoch, seq, fields), seq)
+
+    def history(self, symbol: str, interval: str | None, first: datetime, last: datetime) -> None:
+        self._send("history", symbol, interval or "", messages.history_message(symbol, interval, first, last))
+
+    def quote(self, quote: Quote, *, watched: bool) -> None:
+        key = quote.symbol, "quote"
+        self._to_keep[key] = quote
+        if watched:
+            self._latest[key] = quote
+            self._wake.set()
+
+    def forming(self, bar: Bar) -> None:
+        key = bar.symbol, bar.interval.value
+        self._to_keep[key] = bar
+        self._latest[key] = bar
+        self._wake.set()
+
+    def forget(self, symbol: str) -> None:
+        """The symbol is no longer followed; its numbers go on, should it come back."""
+        self._statuses.pop(symbol, None)
+        self._closed.forget(symbol)
+        for table in (self._latest, self._to_keep, self._kept):
+            for key in [key for key in table if key[0] == symbol]:
+                del table[key]
+
+    # The task
+
+    async def run(self) -> None:
+        """Write and send until cancelled."""
+        while True:
+            with contextlib.suppress(TimeoutError):  # not wait_for: on 3.11 it may swallow a cancellation
+                async with asyncio.timeout(_KEEP_SECONDS):
+                    await self._wake.wait()
+            self._wake.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write and send all that waits, once; on failure wait a little and drop what newcomers will read anyway."""
+        try:
+            if not self.reachable:
+                await self._recover()
+            await self._write()
+            await self._send_all()
+        except _AWAY as error:
+            if self.reachable:
+                log.warning("redis_away", reason=str(error))
+            self.reachable = False
+            self._drop_all()
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def heartbeat(self, symbols: Iterable[str]) -> None:
+        """Renew the pulse in Redis and tell every hub the latest numbers."""
+        followed = frozenset(symbols)
+        now = datetime.now(UTC)
+        try:
+            await self._cache.beat(Pulse(self.epoch, now.timestamp(), followed))
+        except _AWAY:
+            return  # `flush` finds out, says so and recovers
+        seqs: list[dict[str, int]] = [{} for _ in range(SHARDS)]
+        for symbol in followed:
+            seqs[shard_of(symbol)][symbol] = self.seqs.get(symbol, 0)
+        for shard in range(SHARDS):
+            body = {"seqs": seqs[shard], "time": now}
+            self._queue(Envelope(shard, "heartbeat", "", "", messages.encode(body)))
+
+    async def _write(self) -> None:
+        changes, self._changes = self._changes, Changes()
+        if self._to_keep and self._clock() >= self._next_keep:
+            self._next_keep = self._clock() + _KEEP_SECONDS
+            kept, self._to_keep = self._to_keep, {}
+            self._kept.update(kept)
+            self._keep(kept, changes)
+        if changes:
+            await self._cache.write(changes)
+
+    async def _send_all(self) -> None:
+        while self._certain:
+            await self._group_send(self._certain[0])
+            self._certain.popleft()
+        latest, self._latest = self._latest, {}
+        for (symbol, what), value in latest.items():
+            seq = self.seqs.get(symbol, 0)
+            if isinstance(value, Quote):
+                fields = messages.quote_fields(value, datetime.now(UTC))
+                text = messages.about("quote", symbol, self.epoch, seq, fields)
+                await self._group_send(Envelope(shard_of(symbol), "quote", symbol, "", text))
+            else:
+                text = messages.bar_message(value, "forming", self.epoch, seq)
+                await self._group_send(Envelope(shard_of(symbol), "forming", symbol, what, text))
+
+    async def _group_send(self, envelope: Envelope) -> None:
+        self._numbers[envelope.shard] += 1
+        body = envelope.body(self.epoch, self._numbers[envelope.shard])
+        await self._layer.group_send(group_name(envelope.shard), body)
+
+    async def _recover(self) -> None:
+        """Redis may have come back empty: write all that a newcomer reads before anybody is told anything."""
+        everything = Changes()
+        for symbol, (status, as_of) in self._statuses.items():
+            fields = {"epoch": self.epoch, "seq": self.seqs[symbol]}
+            text = messages.encode(messages.status_fields(status, as_of))
+            closed = {f"closed.{i}": self._closed.array(symbol, i) for i in self._closed.intervals(symbol)}
+            everything.state[symbol] = {**fields, "status": text, **closed}
+        self._keep(self._kept, everything)
+        await self._cache.write(everything)
+        for shard in range(SHARDS):
+            self._numbers[shard] += 1  # whatever was in flight is lost: let every hub see a jump
+        self.reachable = True
+        log.info("redis_back", symbols=len(self._statuses))
+
+    def _drop_all(self) -> None:
+        for envelope in self._certain:
+            self._numbers[envelope.shard] += 1
+        self._certain.clear()
+        self._kept.update(self._to_keep)
+        self._latest.clear()
+        self._to_keep.clear()
+        self._changes = Changes()
+
+    # Parts
+
+    def _next_seq(self, symbol: str) -> int:
+        seq = self.seqs[symbol] = self.seqs.get(symbol, 0) + 1
+        return seq
+
+    def _state(self, symbol: str, seq: int) -> dict[str, Any]:
+        fields = self._changes.state.setdefault(symbol, {})
+        fields["epoch"], fields["seq"] = self.epoch, seq
+        return fields
+
+    def _send(self, kind: str, symbol: str, interval: str, text: bytes, seq: int = 0) -> None:
+        self._queue(Envelope(shard_of(symbol), kind, symbol, interval, text, seq))
+
+    def _queue(self, envelope: Envelope) -> None:
+        if len(self._certain) >= _MOST_WAITING:
+            self._numbers[self._certain.popleft().shard] += 1
+        self._certain.append(envelope)
+        self._wake.set()
+
+    def _end_forming(self, symbol: str, interval: str) -> None:
+        key = symbol, interval
+        for table in (self._latest, self._to_keep, self._kept):
+            table.pop(key, None)
+        self._changes.ended.setdefault(symbol, set()).add(interval)
+
+    def _keep(self, values: dict[tuple[str, str], Quote | Bar], changes: Changes) -> None:
+        now = datetime.now(UTC)
+        for (symbol, what), value in values.items():
+            if isinstance(value, Quote):
+                changes.quotes[symbol] = messages.encode(messages.quote_fields(value, now))
+            else:
+                fields = {**messages.bar_fields(value), "state": "forming", "as_of": now}
+                changes.forming.setdefault(symbol, {})[what] = messages.encode(fields)
