@@ -1,7 +1,7 @@
-"""Addresses of this app."""
+from django.urls import path
 
-from __future__ import annotations
+from marketdata.api import BarsView
 
-from django.urls import URLPattern, URLResolver
-
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("bars", BarsView.as_view(), name="bars"),
+]
