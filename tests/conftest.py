@@ -60,6 +60,13 @@ if (Path(__file__).parent / "providers" / "demo" / "fixtures.py").exists():
     from tests.providers.demo.fixtures import *  # noqa: F403 - fixtures
 
 
+def pytest_configure() -> None:
+    """pytest-django looked for settings before this file named them; test modules import models."""
+    import django
+
+    django.setup()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
     """Workers inherit our environment, and each must choose a folder of its own."""
