@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts import views
+from accounts import schema, views  # noqa: F401 - the schema registers itself when it is imported
 
 urlpatterns = [
     path("signin/", views.signin, name="signin"),

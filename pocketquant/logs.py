@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
-import structlog
-from structlog.typing import EventDict, Processor
+# structlog offers helpers for Twisted if it can import them: 75 ms in each process for nothing that we use.
+sys.modules.setdefault("structlog.twisted", None)  # type: ignore[arg-type] # None is how an import is refused
+import structlog  # noqa: E402 - see above
+from structlog.typing import EventDict, Processor  # noqa: E402 - see above
 
 _SIGN_IN_LINK = re.compile(r"(/signin/)[\w.~%-]{16,}")
 _URL_PASSWORD = re.compile(r"(://[^/\s:@'\"]*:)[^/\s@'\"]+@")
@@ -96,6 +98,7 @@ def configuration(level: str) -> dict[str, Any]:
             "django.request": {"level": "CRITICAL"},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
             "django.channels.server": {"level": "WARNING"},
+            "django-q": {"level": "WARNING"},  # a line for each task otherwise; what tasks did is in SQL
             "daphne": {"level": "WARNING"},
             "asyncio": {"level": "WARNING"},
             "websockets": {"level": "WARNING"},

@@ -10,6 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 
 from pocketquant import health
 
+admin.autodiscover()
 docs = SpectacularSwaggerView.as_view(url_name="schema")
 redoc = SpectacularRedocView.as_view(url_name="schema")
 

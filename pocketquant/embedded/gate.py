@@ -38,12 +38,16 @@ def _web(arguments: list[str], gate: str) -> None:
 
 
 def _command(arguments: list[str], gate: str) -> None:
-    from django.core.management import execute_from_command_line, get_commands, load_command_class
+    from django.core.management import CommandError, call_command, get_commands, load_command_class
 
-    name = arguments[0]
-    load_command_class(get_commands()[name], name)
+    name, *rest = arguments
+    command = load_command_class(get_commands()[name], name)
     _wait(gate)
-    execute_from_command_line(["manage.py", *arguments])
+    try:
+        # Called so, without system checks: those import every view, which only the web process needs.
+        call_command(command, *rest)
+    except CommandError as error:
+        sys.exit(f"{name}: {error}")
 
 
 if __name__ == "__main__":
