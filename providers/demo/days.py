@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from providers.demo.instruments import Listing
-from providers.demo.randomness import Ints, named_stream, normals_at, stretched
+from providers.demo.randomness import Ints, Words, named_stream, normals_at, stretched
 
 ALPHA, BETA = 0.08, 0.90  # GARCH: persistence 0.98
 PULL = 0.006  # share of the distance to the target that a day makes good
@@ -55,8 +55,9 @@ class DayLevel:
         """Append days: their proleptic ordinals and how many minutes each is open."""
         if not len(ordinals):
             return
-        index = ordinals.astype(np.uint64)[:, None] * np.uint64(_DRAWS) + np.arange(_DRAWS, dtype=np.uint64)
-        z = normals_at(self._stream, index)
+        first: Words = ordinals.astype(np.uint64) * np.uint64(_DRAWS)
+        draws: Words = np.arange(_DRAWS, dtype=np.uint64)
+        z = normals_at(self._stream, np.add.outer(first, draws))
         chi = z[:, 1] * z[:, 1]
         for column in range(2, 1 + _DEGREES):
             chi = chi + z[:, column] * z[:, column]
@@ -65,9 +66,9 @@ class DayLevel:
         above = z[:, 7] * z[:, 7] + z[:, 8] * z[:, 8]  # -2 ln U is the sum of two squared normals
         below = z[:, 9] * z[:, 9] + z[:, 10] * z[:, 10]
         busy = stretched(z[:, 11] * 0.25)
-        columns = (shocks, z[:, 6], above, below, busy)
-        for *draws, open_minutes in zip(*(c.tolist() for c in columns), minutes.tolist(), strict=True):
-            self._days.append(self._next_day(*draws, open_minutes))
+        columns = (shocks, z[:, 6], above, below, busy, minutes)
+        for figures in zip(*(column.tolist() for column in columns), strict=True):
+            self._days.append(self._next_day(*figures))
 
     def _next_day(self, shock: float, gap: float, above: float, below: float, busy: float, minutes: int) -> DayShape:
         listing, previous = self._listing, self._close

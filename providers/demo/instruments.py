@@ -109,7 +109,7 @@ def _crypto(ticker: str, name: str, base: str, level: float, deviation: float, *
 
 LISTINGS: tuple[Listing, ...] = (
     _crypto("BTCUSD", "Bitcoin / US Dollar (demo)", "BTC", 64_000.0, 0.024,
-            trades_a_minute=180.0, size_scale=10_000, mean_size=520, spread_ticks=9),
+            trades_a_minute=240.0, size_scale=10_000, mean_size=400, spread_ticks=9),
     _crypto("ETHUSD", "Ethereum / US Dollar (demo)", "ETH", 3_100.0, 0.031,
             trades_a_minute=120.0, size_scale=1_000, mean_size=760, spread_ticks=3),
     _crypto("XRPUSD", "XRP / US Dollar (demo)", "XRP", 0.62, 0.034,

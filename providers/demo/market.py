@@ -52,6 +52,9 @@ class DemoMarket:
     def listings(self) -> Iterable[Listing]:
         return self._listings.values()
 
+    def find(self, symbol: str) -> Listing | None:
+        return self._listings.get(symbol)
+
     def listing(self, symbol: str) -> Listing:
         """Raises UnknownSymbol."""
         found = self._listings.get(symbol)

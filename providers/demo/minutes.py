@@ -52,7 +52,7 @@ def _trade_counts(listing: Listing, noise: Words, count: int) -> Ints:
     """Trades a minute: busy at both ends of a session that closes, with chance in between."""
     place = (np.arange(count, dtype=np.float64) + 0.5) / count * 2.0 - 1.0
     square = place * place
-    shape = 0.7 + 1.5 * square * square if listing.is_busy_at_ends else 1.3 - 0.9 * square
+    shape = 0.7 + 1.5 * square * square if listing.is_busy_at_ends else 1.15 - 0.45 * square
     chance = 0.4 + 1.2 / 65536.0 * (noise & np.uint64(0xFFFF)).astype(np.float64)
     expected = shape * chance * listing.trades_a_minute
     whole = np.floor(expected)
@@ -72,7 +72,7 @@ def _path(stream: int, day: DayShape, count: int) -> Ints:
     typical = (day.high - day.low) / max(float(bend.max() - bend.min()), 1.0) * 1.6
     up, down = _scale(bend, day.high - line), _scale(-bend, line - day.low)
     path = np.clip(np.rint(line + bend * np.minimum(np.where(bend > 0, up, down), typical)), day.low, day.high)
-    closes = path.astype(np.int64)
+    closes: Ints = path.astype(np.int64)
     closes[-1] = day.close
     return closes
 

@@ -56,7 +56,8 @@ def words(stream: int, count: int) -> Words:
 
 
 def _sum_of_parts(word: Words) -> Words:
-    return (word & _LOW_16) + ((word >> _S16) & _LOW_16) + ((word >> _S32) & _LOW_16) + (word >> _S48)
+    total: Words = (word & _LOW_16) + ((word >> _S16) & _LOW_16) + ((word >> _S32) & _LOW_16) + (word >> _S48)
+    return total
 
 
 def normals_at(stream: int, index: Words) -> Floats:

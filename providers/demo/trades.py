@@ -40,12 +40,13 @@ def _prices(row: Ints, noise: Words, count: int) -> Ints:
     if count == 1:
         return np.array([closed], dtype=np.int64)
     anchors = sorted(_anchors(opened, high, low, closed, count, int(noise[count + 1])).items())
-    prices = np.empty(count, dtype=np.int64)
+    prices: Ints = np.empty(count, dtype=np.int64)
     for (left, from_price), (right, to_price) in itertools.pairwise(anchors):
         steps = np.arange(right - left + 1, dtype=np.int64)
         prices[left : right + 1] = from_price + (to_price - from_price) * steps // (right - left)
     swing = max(1, (high - low) // 6)
-    prices = np.clip(prices + below(noise[:count] >> np.uint64(24), 2 * swing + 1) - swing, low, high)
+    wander = below(noise[:count] >> np.uint64(24), 2 * swing + 1) - swing
+    np.clip(prices + wander, low, high, out=prices)
     for place, price in anchors:
         prices[place] = price
     return prices

@@ -1,0 +1,283 @@
+"""A chart session: resolves symbols and serves their bars, in the order asked. No I/O; loads are run by others."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from domain.interval import Interval
+from providers.demo import table, wire
+from providers.demo.faults import Faults
+from providers.demo.instruments import Listing
+from providers.demo.market import DemoMarket
+from providers.demo.series import MAX_BARS_PER_LOAD, Extent, Loaded, Series
+from providers.demo.symbol_info import ANONYMOUS_UPDATE_SECONDS, resolved, update_mode
+
+MAX_WAITING = 1_000
+MAX_SERIES = 100
+_RANGE = re.compile(r"r,(-?[0-9]{1,12}):(-?[0-9]{1,12})")
+_TIMEFRAME = re.compile(r"([0-9]{1,4})([DWMY]|H|)")
+_TIMEFRAME_SECONDS = {"": 60, "H": 3_600, "D": 86_400, "W": 7 * 86_400, "M": 31 * 86_400, "Y": 366 * 86_400}
+
+Params = list[object]
+Lookup = Callable[[str], Listing | None]
+
+
+class Load(NamedTuple):
+    """Work that may take a second: ``run(now_ms)`` in a thread, then the session's ``finish`` with its packets.
+
+    It touches nothing but its series, which nothing else touches meanwhile.
+    """
+
+    run: Callable[[int], list[bytes]]
+    failed: Callable[[], list[bytes]]
+
+
+class SessionEnded(Exception):  # it is no error of ours: the client's mistake ends its session
+    """Ends the session; ``packet`` is the critical_error that says why."""
+
+    def __init__(self, packet: bytes) -> None:
+        super().__init__(packet)
+        self.packet = packet
+
+
+class ChartSession:
+    """Messages wait while a load is under way, so that each sees what came before it."""
+
+    def __init__(self, name: str, market: DemoMarket, lookup: Lookup, faults: Faults, now: Callable[[], int]) -> None:
+        self.name = name
+        self.load: Load | None = None  # to be run now; nothing else happens until `finish` or `fail`
+        self._market, self._lookup, self._faults, self._now = market, lookup, faults, now
+        self._waiting: deque[tuple[str, Params]] = deque()
+        self._symbols: dict[str, Listing | str] = {}  # resolve id -> listing, or why there is no series
+        self._series: dict[str, Series] = {}
+        self._handlers: dict[str, Callable[[Params], list[bytes]]] = {
+            "switch_timezone": self._switch_timezone,
+            "resolve_symbol": self._resolve_symbol,
+            "create_series": self._create_series,
+            "modify_series": self._modify_series,
+            "remove_series": self._remove_series,
+            "request_more_data": self._request_more_data,
+            "request_more_tickmarks": self._request_more_tickmarks,
+            "get_first_bar_time": self._get_first_bar_time,
+        }
+
+    @property
+    def is_overfull(self) -> bool:
+        return len(self._waiting) > MAX_WAITING
+
+    def receive(self, method: str, params: Params) -> list[bytes]:
+        """Answer a message now, or later if a load is under way. Raises SessionEnded."""
+        self._waiting.append((method, params))
+        return self._work() if self.load is None else []
+
+    def finish(self, packets: list[bytes]) -> list[bytes]:
+        """The answer of the load, and to what waited for it. Raises SessionEnded."""
+        self.load = None
+        return packets + self._work()
+
+    def fail(self) -> list[bytes]:
+        """The load could not be done. Raises SessionEnded."""
+        load, self.load = self.load, None
+        return (load.failed() if load else []) + self._work()
+
+    def flush(self, now_ms: int) -> list[bytes]:
+        """What changed in live series."""
+        if self.load is not None:
+            return []
+        return [packet for series in self._series.values() for packet in series.flush(self._market, now_ms)]
+
+    def corrections(self, now_ms: int) -> list[bytes]:
+        return [packet for series in self._series.values() for packet in series.correction(self._market, now_ms)]
+
+    def _work(self) -> list[bytes]:
+        packets: list[bytes] = []
+        while self._waiting and self.load is None:
+            method, params = self._waiting.popleft()
+            packets += self._handlers[method](params)
+        return packets
+
+    # Messages; ``params`` are those after the session's name.
+
+    def _switch_timezone(self, params: Params) -> list[bytes]:
+        zone = params[0] if params else None
+        if zone != "exchange" and (not isinstance(zone, str) or zone not in zoneinfo.available_timezones()):
+            raise SessionEnded(wire.invalid_timezone(self.name, params))
+        return []
+
+    def _resolve_symbol(self, params: Params) -> list[bytes]:
+        if len(params) < 2 or not isinstance(params[0], str):
+            raise SessionEnded(wire.invalid_parameters(self.name, "resolve_symbol", params))
+        resolve_id = params[0]
+        symbol, chart_type = wire.symbol_of(params[1])
+        listing = self._lookup(symbol)
+        if listing is None:
+            self._symbols[resolve_id] = "resolve error"
+            return [self._stamped("symbol_error", resolve_id, "invalid symbol")]
+        self._symbols[resolve_id] = f"study_not_auth:{chart_type}" if chart_type else listing
+        return [self._stamped("symbol_resolved", resolve_id, resolved(listing))]
+
+    def _create_series(self, params: Params) -> list[bytes]:
+        series_id, turnaround, resolve_id, resolution, count, *rest = self._named("create_series", params, 5)
+        interval, extent = self._asked("create_series", params, resolution, count, rest[0] if rest else "")
+        loading = self._stamped("series_loading", series_id, turnaround)
+        found = self._listing_of(resolve_id)
+        reason = interval if not isinstance(interval, Interval) else found if isinstance(found, str) else ""
+        if not reason and len(self._series) >= MAX_SERIES and series_id not in self._series:
+            reason = "exceed limit of series"
+        if reason or not isinstance(found, Listing) or not isinstance(interval, Interval):
+            return [loading, self._stamped("series_error", series_id, turnaround, reason)]
+        series = Series(self.name, series_id, turnaround, found, interval)
+        self._series[series_id] = series
+        self._start_load(series, extent)
+        return [loading]
+
+    def _modify_series(self, params: Params) -> list[bytes]:
+        series_id, turnaround, resolve_id, resolution, *rest = self._named("modify_series", params, 4)
+        old = self._series.get(series_id)
+        if old is None:
+            return [self._stamped("series_error", series_id, turnaround, "unknown series")]
+        interval, extent = self._asked("modify_series", params, resolution, MAX_BARS_PER_LOAD, rest[0] if rest else "")
+        loading = self._stamped("series_loading", series_id, turnaround)
+        found = self._listing_of(resolve_id)
+        if isinstance(found, str) or not isinstance(interval, Interval):
+            reason = found if isinstance(found, str) else interval
+            return [loading, self._stamped("series_error", series_id, turnaround, reason)]
+        series = old
+        if (old.listing, old.interval) == (found, interval):
+            series.turnaround = turnaround
+        else:
+            extent = extent if rest and rest[0] else Extent(count=max(old.sent, 1))
+            series = self._series[series_id] = Series(self.name, series_id, turnaround, found, interval)
+        self._start_load(series, extent)
+        return [loading]
+
+    def _remove_series(self, params: Params) -> list[bytes]:
+        found = self._series.pop(str(params[0]), None) if params else None
+        return [] if found is None else [self._stamped("series_deleted", found.name)]
+
+    def _request_more_data(self, params: Params) -> list[bytes]:
+        series_id = params[0] if params else None
+        count = params[1] if len(params) > 1 else None
+        if not isinstance(count, int) or count <= 0:
+            raise SessionEnded(wire.invalid_parameters(self.name, "request_more_data", params))
+        series = self._series.get(series_id) if isinstance(series_id, str) else None
+        if series is None:
+            return [self._stamped("series_error", series_id, "", "unknown series")]
+        wanted = min(count, MAX_BARS_PER_LOAD)
+        loading = self._stamped("series_loading", series.name, series.turnaround)
+
+        def run(now_ms: int) -> list[bytes]:
+            older = series.find_older(self._market, wanted, now_ms)
+            # Without older data the completion comes alone.
+            return self._completed(series, older) if len(older.rows) else [self._completion(series)]
+
+        self.load = Load(run, lambda: [self._failure(series)])
+        return [loading]
+
+    def _request_more_tickmarks(self, params: Params) -> list[bytes]:
+        empty = {"index": 0, "zoffset": 0, "changes": [], "marks": [], "index_diff": []}
+        return [self._stamped("timescale_update", {}, empty)]
+
+    def _get_first_bar_time(self, params: Params) -> list[bytes]:
+        resolve_id, resolution = self._named("get_first_bar_time", params, 2)
+        interval = wire.resolution_of(resolution)
+        found = self._listing_of(resolve_id)
+        if not isinstance(interval, Interval) or not isinstance(found, Listing):
+            raise SessionEnded(wire.invalid_parameters(self.name, "get_first_bar_time", params))
+
+        def run(now_ms: int) -> list[bytes]:
+            rows = self._market.rows(found, interval, now_ms)
+            return [self._stamped("first_bar_time", resolve_id, int(start)) for start in rows[:1, table.START]]
+
+        self.load = Load(run, list)
+        return []
+
+    # Shared parts
+
+    def _named(self, method: str, params: Params, least: int) -> tuple[str, ...]:
+        """At least ``least`` parameters, those with names being strings. Raises SessionEnded."""
+        if len(params) < least or not all(isinstance(param, str) for param in params[: min(least, 4)]):
+            raise SessionEnded(wire.invalid_parameters(self.name, method, params))
+        return tuple(params)  # type: ignore[arg-type]  # counts and ranges are checked by `_asked`
+
+    def _asked(
+        self, method: str, params: Params, resolution: object, count: object, span: object
+    ) -> tuple[Interval | str, Extent]:
+        """Interval (or why it is refused) and extent. Raises SessionEnded if either makes no sense."""
+        interval = wire.resolution_of(resolution)
+        extent = extent_of(count, span, self._now() // 1_000)
+        if interval is None or extent is None:
+            raise SessionEnded(wire.invalid_parameters(self.name, method, params))
+        return interval, extent
+
+    def _listing_of(self, resolve_id: str) -> Listing | str:
+        """What was resolved under this id, or the reason of a series_error."""
+        found = self._symbols.get(resolve_id, "resolve error")
+        if isinstance(found, Listing) and found.symbol in self._faults.series_errors:
+            return "resolve error"
+        return found
+
+    def _start_load(self, series: Series, extent: Extent) -> None:
+        def run(now_ms: int) -> list[bytes]:
+            loaded = series.find(self._market, extent, now_ms)
+            series.is_live = series.is_live or extent.is_live
+            return self._completed(series, loaded, extent)
+
+        self.load = Load(run, lambda: [self._failure(series)])
+
+    def _completed(self, series: Series, loaded: Loaded, extent: Extent | None = None) -> list[bytes]:
+        packets = series.accept(loaded, self._faults)
+        if extent is not None and (extent.since is not None or extent.until is not None):
+            packets.insert(
+                0, self._stamped("series_timeframe", series.name, series.turnaround, 0, series.sent - 1, None, True)
+            )
+        return [*packets, self._completion(series)]
+
+    def _completion(self, series: Series) -> bytes:
+        return self._stamped(
+            "series_completed",
+            series.name,
+            update_mode(series.listing),
+            series.turnaround,
+            {"rt_update_period": ANONYMOUS_UPDATE_SECONDS},
+        )
+
+    def _failure(self, series: Series) -> bytes:
+        return self._stamped("series_error", series.name, series.turnaround, "internal error")
+
+    def _stamped(self, method: str, *params: object) -> bytes:
+        return wire.stamped(self._now(), method, self.name, *params)
+
+
+def extent_of(count: object, span: object, now_s: int) -> Extent | None:
+    """What `create_series` asks for with its 6th and 7th parameter; None if it makes no sense.
+
+    ``count`` is a number or ``["bar_count", to, number]``; ``span`` is empty, ``r,from:to`` or a timeframe such as
+    ``12M`` or ``LASTSESSION``, and where it is given it rules.
+    """
+    until: int | None = None
+    if isinstance(count, list):
+        if len(count) != 3 or count[0] != "bar_count" or not isinstance(count[1], (int, float)):
+            return None
+        until, count = int(count[1]), count[2]
+    if isinstance(count, bool) or not isinstance(count, int) or count <= 0:
+        return None
+    wanted = min(count, MAX_BARS_PER_LOAD)
+    if isinstance(span, dict):  # some clients put the range into an object
+        span = span.get("range", "")
+    if span in ("", None):
+        return Extent(count=wanted, until=until)
+    if not isinstance(span, str):
+        return None
+    between = _RANGE.fullmatch(span)
+    if between:
+        last = int(between[2])
+        return Extent(since=int(between[1]), until=last if last < now_s else None)
+    if span == "LASTSESSION":
+        return Extent(since=now_s - 86_400)
+    frame = _TIMEFRAME.fullmatch(span)
+    return Extent(since=now_s - int(frame[1]) * _TIMEFRAME_SECONDS[frame[2]]) if frame else None

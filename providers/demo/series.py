@@ -1,0 +1,161 @@
+"""A series of a chart session: what was sent of it, and what changed since. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from domain.interval import Interval
+from providers.demo import table, wire
+from providers.demo.faults import Faults
+from providers.demo.instruments import Listing
+from providers.demo.market import DemoMarket
+from providers.demo.randomness import Ints
+
+MAX_BARS_PER_LOAD = 5_000  # of an anonymous user; more are clipped without a word
+FLUSH_MS = 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """Which bars a load asks for: the newest ``count`` that start in ``[since, until]``, epoch seconds."""
+
+    count: int = MAX_BARS_PER_LOAD
+    since: int | None = None
+    until: int | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether bars go on changing; an extent with an end in the past is history."""
+        return self.until is None
+
+
+class Loaded(NamedTuple):
+    """Bars that a load found, and the market's time it saw."""
+
+    rows: Ints
+    now_ms: int
+
+
+class Series:
+    """Bars of one listing and interval under the ids that the client chose."""
+
+    def __init__(self, session: str, name: str, turnaround: str, listing: Listing, interval: Interval) -> None:
+        self.session, self.name, self.turnaround = session, name, turnaround
+        self.listing, self.interval = listing, interval
+        self.is_live = False
+        self._first_index, self._last_index = 0, -1
+        self._first_start: int | None = None
+        self._last: list[int] | None = None
+        self._flushed_ms = 0
+
+    @property
+    def sent(self) -> int:
+        return self._last_index - self._first_index + 1
+
+    def find(self, market: DemoMarket, extent: Extent, now_ms: int) -> Loaded:
+        """The bars of ``extent`` as of ``now_ms``; may take a second, so not for the socket's loop."""
+        count = None if extent.since is not None or extent.until is not None else extent.count
+        rows = market.rows(self.listing, self.interval, now_ms, count=count, since=extent.since)
+        starts = rows[:, table.START]
+        if extent.since is not None:
+            rows = rows[starts >= extent.since]
+        if extent.until is not None:
+            rows = rows[rows[:, table.START] <= extent.until]
+        return Loaded(rows[max(len(rows) - extent.count, 0) :], now_ms)
+
+    def find_older(self, market: DemoMarket, count: int, now_ms: int) -> Loaded:
+        """At most ``count`` bars before the first that was sent."""
+        if self._first_start is None:
+            return self.find(market, Extent(count=count), now_ms)
+        return self.find(market, Extent(count=count, until=self._first_start - 1), now_ms)
+
+    def accept(self, loaded: Loaded, faults: Faults) -> list[bytes]:
+        """The messages that bring ``loaded`` to the client; bars it already has are not sent again."""
+        rows = loaded.rows
+        if self._first_start is not None and self._last is not None:
+            starts = rows[:, table.START]
+            newer = rows[starts > self._last[table.START]]
+            rows = rows[starts < self._first_start]
+            messages = self._update(rows, self._first_index - len(rows), loaded.now_ms, faults)
+            self._first_index -= len(rows)
+            if len(newer):
+                messages += self._update(newer, self._last_index + 1, loaded.now_ms, faults)
+                self._last_index += len(newer)
+                self._last = newer[-1].tolist()
+        else:
+            messages = self._update(rows, 0, loaded.now_ms, faults)
+            self._last_index = len(rows) - 1
+            self._last = rows[-1].tolist() if len(rows) else None
+        if len(rows):
+            self._first_start = int(rows[0, table.START])
+        return messages
+
+    def flush(self, market: DemoMarket, now_ms: int) -> list[bytes]:
+        """What changed since the last message: `du` for the bar in progress, `timescale_update` for a new one."""
+        if not self.is_live or now_ms - self._flushed_ms < FLUSH_MS:
+            return []
+        self._flushed_ms = now_ms
+        last = self._last
+        if last is None:
+            rows = market.rows(self.listing, self.interval, now_ms, count=1)
+        else:
+            rows = market.rows(self.listing, self.interval, now_ms, since=last[table.START])
+            rows = rows[rows[:, table.START] >= last[table.START]]
+        messages: list[bytes] = []
+        for row in rows.tolist():
+            if self._last is not None and row[table.START] == self._last[table.START]:
+                if row != self._last:
+                    messages.append(self._du(row, self._last_index))
+            else:
+                self._last_index += 1
+                messages += [self._new_bar(row, now_ms), self._du(row, self._last_index)]
+            self._last = row
+            if self._first_start is None:
+                self._first_start = row[table.START]
+        return messages
+
+    def correction(self, market: DemoMarket, now_ms: int) -> list[bytes]:
+        """A late correction: the bar before the last once more, with a higher high and more volume."""
+        rows = market.rows(self.listing, self.interval, now_ms, count=2)
+        if not self.is_live or len(rows) < 2 or self.sent < 2:
+            return []
+        row = rows[0].tolist()
+        row[table.HIGH] += 1
+        row[table.VOLUME] += 1
+        return [self._du(row, self._last_index - 1)]
+
+    def _du(self, row: list[int], index: int) -> bytes:
+        elements = wire.bars(self.listing, np.array([row]), index)
+        return wire.message(
+            "du",
+            self.session,
+            wire.series_data(self.name, self.turnaround, elements, row[table.END], "nochange"),
+        )
+
+    def _new_bar(self, row: list[int], now_ms: int) -> bytes:
+        """A bar that opens comes as a `timescale_update` of one element, with its first price and no volume yet."""
+        opened = list(row)
+        opened[table.HIGH] = opened[table.LOW] = opened[table.CLOSE] = row[table.OPEN]
+        opened[table.VOLUME] = 0
+        elements = wire.bars(self.listing, np.array([opened]), self._last_index)
+        data = wire.series_data(self.name, self.turnaround, elements, row[table.END], "nochange")
+        return wire.stamped(now_ms, "timescale_update", self.session, data, wire.timescale(elements, self._last_index))
+
+    def _update(self, rows: Ints, first_index: int, now_ms: int, faults: Faults) -> list[bytes]:
+        elements = wire.bars(self.listing, rows, first_index)
+        if faults.out_of_order_bars and len(elements) > 1:
+            elements[-1], elements[-2] = elements[-2], elements[-1]
+        if faults.duplicate_bars and elements:
+            elements.append(elements[-1])
+        size = max(1, -(-len(elements) // max(faults.updates_per_load, 1)))
+        close_time = wire.close_time_of(rows)
+        messages = []
+        for place in range(0, max(len(elements), 1), size):
+            part = elements[place : place + size]
+            data = wire.series_data(self.name, self.turnaround, part, close_time, [])
+            scale = wire.timescale(part, first_index + place)
+            messages.append(wire.stamped(now_ms, "timescale_update", self.session, data, scale))
+        return messages
