@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,9 @@ class Environment:
             return default
         example = "sqlite:////path/to/file or postgres://user:password@host:5432/name"
         try:
-            parsed = dict(environ.Env.db_url_config(self.text(name)))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it warns of unknown schemes, with the password
+                parsed = dict(environ.Env.db_url_config(self.text(name)))
         except (ValueError, ImproperlyConfigured, KeyError):
             parsed = {}
         if parsed.get("ENGINE") not in _ENGINES or not parsed.get("NAME") or parsed["NAME"] == ":memory:":

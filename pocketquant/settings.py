@@ -145,6 +145,7 @@ TEMPLATES = [
 # Static files are served from where they lie; `collectstatic` is only for those who put a proxy in front.
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 0  # ask again each time (304 if unchanged): after an update nobody runs old scripts
