@@ -27,7 +27,8 @@ _READ_TIME = struct.Struct(">q")
 _SIZE = struct.Struct("<i")
 _LONG = struct.Struct("<q")
 _HEAD_SIZE = _HEAD.size
-PLAIN_SIZE = _HEAD_SIZE + 1  # a document without any of the rarer fields
+_PLAIN = struct.Struct(_HEAD.format + "B")  # a document without any of the rarer fields
+PLAIN_SIZE = _PLAIN.size
 _UPDATED = _HEAD_SIZE - 8  # where the instant of the last change begins
 _ID_AT = 4 + 5 + 4 + 1  # size, type and name, length, subtype
 _TIME_AT = _ID_AT + 5
@@ -83,14 +84,30 @@ def key_range(symbol_id: int, interval: Interval, start: int | None, end: int | 
 
 def encode(identity: bytes, bar: Bar, updated_ms: int, *, revision: int = 0) -> bytes:
     """The BSON document of ``bar``."""
-    plain = bar.state is BarState.FINAL and bar.source is BarSource.HISTORY and bar.trades is None
-    tail = b"\0" if plain and not bar.partial and not revision else _tail(bar, revision)
+    tail = _tail(bar, revision)
     # fmt: off
     return _HEAD.pack(
         _HEAD_SIZE + len(tail), b"\x05_id\0", 13, 0, identity,
         b"\x01o\0", bar.open, b"\x01h\0", bar.high, b"\x01l\0", bar.low, b"\x01c\0", bar.close,
         b"\x01v\0", bar.volume, b"\x09u\0", updated_ms,
     ) + tail
+    # fmt: on
+
+
+def encode_all(identities: Iterable[bytes], bars: Iterable[Bar], updated_ms: int) -> list[bytes]:
+    """``encode`` of many bars; those as history serves them, nearly all, cost one call of C each."""
+    pack, final, history = _PLAIN.pack, BarState.FINAL, BarSource.HISTORY
+    # fmt: off
+    return [
+        pack(
+            PLAIN_SIZE, b"\x05_id\0", 13, 0, identity,
+            b"\x01o\0", bar.open, b"\x01h\0", bar.high, b"\x01l\0", bar.low, b"\x01c\0", bar.close,
+            b"\x01v\0", bar.volume, b"\x09u\0", updated_ms, 0,
+        )
+        if bar.state is final and bar.source is history and bar.trades is None and not bar.partial
+        else encode(identity, bar, updated_ms)
+        for identity, bar in zip(identities, bars, strict=True)
+    ]
     # fmt: on
 
 
@@ -116,11 +133,11 @@ def split(batches: Iterable[Any]) -> Iterator[bytes]:
 
 
 def _documents(batch: bytes) -> Iterator[bytes]:
-    position, end = 0, len(batch)
+    position, end, size_at = 0, len(batch), _SIZE.unpack_from
     while position < end:
-        size: int = _SIZE.unpack_from(batch, position)[0]
-        yield batch[position : position + size]
-        position += size
+        after = position + size_at(batch, position)[0]
+        yield batch[position:after]
+        position = after
 
 
 def identity(document: bytes) -> bytes:

@@ -151,15 +151,18 @@ def _checked(instrument: Instrument, interval: Interval, bars: Iterable[Bar]) ->
     if not 0 < instrument.id < 1 << 32:
         raise ValueError(f"{instrument.symbol} is not registered: its bars have no place")
     by_key: dict[int, Bar] = {}
+    symbol, forming = instrument.symbol, BarState.FORMING
     for bar in bars:
-        if bar.interval is not interval or bar.symbol != instrument.symbol:
-            raise ValueError(f"a bar of {bar.symbol} {bar.interval} among those of {instrument.symbol} {interval}")
-        if bar.state is BarState.FORMING:
-            raise ValueError(f"{bar.symbol} {bar.interval} {bar.open_time}: still forming, never stored")
-        moment = seconds(bar.open_time)
-        earlier = by_key.get(moment)
-        if earlier is None or authority(bar) >= authority(earlier):
-            by_key[moment] = bar
+        if bar.interval is not interval or bar.symbol != symbol:
+            raise ValueError(f"a bar of {bar.symbol} {bar.interval} among those of {symbol} {interval}")
+        if bar.state is forming:
+            raise ValueError(f"{symbol} {interval} {bar.open_time}: still forming, never stored")
+        moment = bar.open_time.timestamp()  # exact for whole seconds, and three times as fast as a difference
+        if moment % 1:
+            raise ValueError(f"{symbol} {interval} {bar.open_time}: a key is a whole second")
+        earlier = by_key.setdefault(int(moment), bar)
+        if earlier is not bar and authority(bar) >= authority(earlier):
+            by_key[int(moment)] = bar
     return sorted(by_key.items())
 
 

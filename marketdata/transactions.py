@@ -121,18 +121,21 @@ def _compare(
     instrument: Instrument, interval: Interval, batch: Batch, stored: dict[bytes, bytes], now: datetime
 ) -> _Plan:
     plan = _Plan(SeriesChange(first=batch[0][0], last=batch[-1][0]))
-    updated_ms = int(now.timestamp() * 1000)
-    encode, inserts = documents.encode, plan.inserts
+    bars = [bar for _, bar in batch]
     keys = documents.keys(instrument.id, interval, [moment for moment, _ in batch])
-    for identity, (_, bar) in zip(keys, batch, strict=True):
-        old = stored.get(identity)
-        if old is None:
-            inserts.append(RawBSONDocument(encode(identity, bar, updated_ms)))
-        elif documents.is_same(old, encode(identity, bar, updated_ms)):
-            plan.unchanged += 1
-        else:
-            _replace(plan, identity, old, bar, volume_step=1 / instrument.lots_per_unit, now=now)
-    plan.change.inserted = len(inserts)
+    encoded = documents.encode_all(keys, bars, int(now.timestamp() * 1000))
+    if not stored:
+        plan.inserts = [RawBSONDocument(document) for document in encoded]
+    else:
+        for identity, bar, document in zip(keys, bars, encoded, strict=True):
+            old = stored.get(identity)
+            if old is None:
+                plan.inserts.append(RawBSONDocument(document))
+            elif documents.is_same(old, document):
+                plan.unchanged += 1
+            else:
+                _replace(plan, identity, old, bar, volume_step=1 / instrument.lots_per_unit, now=now)
+    plan.change.inserted = len(plan.inserts)
     return plan
 
 
