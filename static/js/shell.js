@@ -1,0 +1,6 @@
+// Every page: theme and search.
+import { startSearch } from "#find";
+import { startTheme } from "#theme";
+
+startTheme();
+startSearch();
