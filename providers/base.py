@@ -29,6 +29,29 @@ class Capabilities:
     ticks_are_trades: bool = False
 
 
+class BarPage(list[Bar]):
+    """Closed bars of one series, ascending.
+
+    ``truncated_before``: there is nothing before this time although it was asked for, for ``reason`` (``beyond the
+    provider's window …`` or ``none at provider``). ``remarks`` tell in words what was left out or is odd.
+    """
+
+    __slots__ = ("reason", "remarks", "truncated_before")
+
+    def __init__(
+        self,
+        bars: Iterable[Bar] = (),
+        *,
+        truncated_before: datetime | None = None,
+        reason: str = "",
+        remarks: Iterable[str] = (),
+    ) -> None:
+        super().__init__(bars)
+        self.truncated_before = truncated_before
+        self.reason = reason
+        self.remarks = tuple(remarks)
+
+
 class SymbolMatch(NamedTuple):
     """One answer of a symbol search."""
 
@@ -76,7 +99,7 @@ class Stream(Protocol):
         """What should be followed from now on; the stream subscribes and unsubscribes to match."""
 
     def __aiter__(self) -> AsyncIterator[list[StreamEvent]]:
-        """Events in the order they arrived, a list for each message of the wire."""
+        """What arrived since the last list, in that order; after it one ``Quote`` of each symbol that spoke."""
 
     async def close(self) -> None:
         """End the feed; iteration stops."""
@@ -96,12 +119,16 @@ class Provider(Protocol):
 
     def fetch_bars(
         self, instrument: Instrument, interval: Interval, start: datetime, end: datetime
-    ) -> Iterator[list[Bar]]:
+    ) -> Iterator[BarPage]:
         """Pages of *closed* bars whose ``open_time`` is in ``[start, end)``, final, keys and spans ours.
 
         Each page is ascending; pages come newest first where the provider pages backwards. The bar in progress is
-        never among them. Raises UnknownSymbol, UnsupportedInterval, ProviderError.
+        never among them. Where history does not reach back to ``start``, the oldest page says so and why, even if
+        it holds no bar. Raises UnknownSymbol, UnsupportedInterval, NaiveTime, ProviderError.
         """
 
     def stream(self) -> Stream:
         """A feed of ticks, quotes and feed events; nothing is followed before ``set_instruments``."""
+
+    def close(self) -> None:
+        """Let go of connections; the provider may be used again and then makes new ones."""

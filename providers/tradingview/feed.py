@@ -41,11 +41,17 @@ class QuoteFeed:
         self._touched: list[SymbolQuote] = []
         self._is_open = False
         self._prober = Prober(outgoing, random)
+        self.hold = self._prober.hold
 
     @property
     def is_wanted(self) -> bool:
         """Whether there is anything to follow."""
         return bool(self.quotes)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a symbol spoke since ``take_quotes`` was last called."""
+        return bool(self._touched)
 
     def follow(self, instruments: Iterable[Instrument], now_ns: int) -> None:
         """Make the followed symbols these; two of one provider code are one subscription, of the first."""

@@ -51,6 +51,11 @@ class Prober:
         self._ask([quote for quote in quotes if _is_silent(quote, now_ns)][:_MOST], now_ns)
         return None
 
+    def hold(self, now_ns: int) -> None:
+        """Nothing is being read at present: the time for answers starts anew."""
+        self._asked_ns = now_ns
+        self._behind = {name: (quote, data, now_ns) for name, (quote, data, _) in self._behind.items()}
+
     def _ask(self, quotes: list[SymbolQuote], now_ns: int) -> None:
         if not quotes:
             return

@@ -96,11 +96,17 @@ class StreamSession(Session):
         self.has_data = False
         self.take_quotes = self._feed.take_quotes
         self.wake = self._feed.wake
+        self.hold = self._feed.hold
 
     @property
     def is_wanted(self) -> bool:
         """Whether there is anything to follow."""
         return self._feed.is_wanted
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a symbol spoke since ``take_quotes`` was last called."""
+        return self._feed.has_news
 
     def follow(self, instruments: Iterable[Instrument], now_ns: int) -> None:
         """Make the followed instruments these, now and on every later connection."""

@@ -1,0 +1,157 @@
+"""The Provider: their names, times and volumes into ours. The demo market is the same class at another URL."""
+
+from __future__ import annotations
+
+import itertools
+import random as random_numbers
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from domain.calendars import get_calendar
+from domain.errors import NaiveTime, ProtocolError, UnknownCalendar, UnsupportedInterval
+from domain.instrument import Instrument
+from domain.interval import Interval
+from providers.base import BarPage, Capabilities, SymbolMatch
+from providers.tradingview.bars import Placed, closed, place, to_bars
+from providers.tradingview.charts import Chart
+from providers.tradingview.client import Timing, TradingViewStream
+from providers.tradingview.history import HistoryConnection
+from providers.tradingview.instruments import instrument_of
+from providers.tradingview.messages import delay_of
+from providers.tradingview.resolutions import RESOLUTIONS
+from providers.tradingview.search import search_symbols
+
+URL = "wss://data.tradingview.com/socket.io/websocket"
+SEARCH_URL = "https://symbol-search.tradingview.com/symbol_search/v3/"
+WINDOW_BARS = 5_000  # what anonymous users get of each interval, back from now
+_PAGE_BARS = 5_000
+_ATTEMPTS = 3
+_SLACK_BARS = 2  # the bar in progress, and one that may begin meanwhile
+
+
+class TradingViewProvider:
+    """TradingView, or whatever speaks its wire at ``url``.
+
+    ``token`` is a signed-in user's; empty means anonymous. ``window_bars`` is how many bars of each interval the
+    account may see. ``clock`` gives ns since 1970, ``random`` numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str = URL,
+        search_url: str = SEARCH_URL,
+        token: str = "",
+        name: str = "tradingview",
+        window_bars: int = WINDOW_BARS,
+        clock: Callable[[], int] = time.time_ns,
+        random: Callable[[], float] = random_numbers.random,
+        timing: Timing | None = None,
+    ) -> None:
+        self.name = name
+        self.capabilities = Capabilities(window_bars=window_bars, page_bars=min(_PAGE_BARS, window_bars))
+        self._window_bars = window_bars
+        self._url, self._search_url, self._token = url, search_url, token
+        self._clock, self._random, self._timing = clock, random, timing
+        self._history = HistoryConnection(url, token=token, random=random)
+
+    def close(self) -> None:
+        """Close the connection of history, if one is open. Streams are closed by themselves."""
+        self._history.close()
+
+    def search(self, text: str, *, limit: int = 30) -> list[SymbolMatch]:
+        """Symbols that match ``text``; none for blank text. Raises ProviderError."""
+        return search_symbols(self._search_url, text, limit) if text.strip() else []
+
+    def resolve(self, symbol: str) -> Instrument:
+        """What the provider knows of ``symbol``. Raises UnknownSymbol, UnknownCalendar, ProviderError."""
+        with self._history.chart(symbol) as chart:
+            return instrument_of(symbol, chart.info or {}, provider=self.name)
+
+    def stream(self) -> TradingViewStream:
+        """A feed of ticks, quotes and feed events; nothing is followed before ``set_instruments``."""
+        return TradingViewStream(self._url, token=self._token, random=self._random, timing=self._timing)
+
+    def fetch_bars(
+        self, instrument: Instrument, interval: Interval, start: datetime, end: datetime
+    ) -> Iterator[BarPage]:
+        """Closed bars with ``open_time`` in ``[start, end)``; see ``Provider.fetch_bars``.
+
+        All is loaded before the first page is handed out, so that a slow consumer does not hold the connection.
+        """
+        if start.tzinfo is None or end.tzinfo is None:
+            raise NaiveTime("fetch_bars: start and end need a zone")
+        if interval not in RESOLUTIONS:
+            raise UnsupportedInterval(f"{self.name} has no {interval} bars")
+        return self._pages(instrument, interval, int(start.timestamp()), int(end.timestamp()))
+
+    def _pages(self, instrument: Instrument, interval: Interval, start: int, end: int) -> Iterator[BarPage]:
+        now = self._clock() // 10**9
+        if start >= end or start > now:
+            return
+        chart, placed = self._load(instrument, interval, start, now)
+        delay = max(delay_of(chart.update_mode), instrument.delay_seconds)
+        complete = closed(placed, instrument, delay_seconds=delay, now=now)
+        wanted = [item for item in complete if start <= item[0].key < end]
+        bars = list(to_bars(instrument, interval, wanted))
+        remarks = list(placed.remarks)
+        if chart.broken:
+            remarks.append(f"{chart.broken} bars left out: unreadable")
+        pages = [
+            BarPage(bars[max(last - _PAGE_BARS, 0) : last], remarks=remarks)
+            for last in range(len(bars), 0, -_PAGE_BARS)
+        ]
+        yield from self._with_limit(pages or [BarPage(remarks=remarks)], chart, placed, start, end)
+
+    def _with_limit(self, pages: list[BarPage], chart: Chart, placed: Placed, start: int, end: int) -> list[BarPage]:
+        """Say on the oldest page where history ends, if it ends after ``start``."""
+        oldest = placed.bars[0][0].key if placed.bars else end
+        if oldest > start:
+            pages[-1].truncated_before = datetime.fromtimestamp(min(oldest, end), UTC)
+            is_window = len(chart.rows) >= self._window_bars
+            pages[-1].reason = (
+                f"beyond the provider's window of {self._window_bars} bars" if is_window else "none at provider"
+            )
+        return pages
+
+    def _load(self, instrument: Instrument, interval: Interval, start: int, now: int) -> tuple[Chart, Placed]:
+        """All bars from ``start`` until now, as far as the window reaches.
+
+        An answer that was partly unreadable is asked for again, a few times: what is missing cannot be seen in it.
+        """
+        count = self._bars_since(instrument, interval, start, now)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._load_once(instrument, interval, start, count)
+            except ProtocolError:
+                if attempt == _ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _load_once(self, instrument: Instrument, interval: Interval, start: int, count: int) -> tuple[Chart, Placed]:
+        with self._history.chart(instrument.provider_code) as chart:
+            self._history.load(chart, chart.series_calls(RESOLUTIONS[interval], min(count, _PAGE_BARS)))
+            placed = place(instrument, interval, chart.rows)
+            known = 0
+            while known < len(chart.rows) < self._window_bars and placed.bars and placed.bars[0][0].key > start:
+                known = len(chart.rows)
+                more = min(_PAGE_BARS, self._window_bars - known)
+                self._history.load(chart, chart.more_calls(more))
+                placed = place(instrument, interval, chart.rows)
+        self._clip(chart)
+        return chart, place(instrument, interval, chart.rows)
+
+    def _clip(self, chart: Chart) -> None:
+        """Never more than the window, whatever was sent: the same question gets the same bars."""
+        for time_ in sorted(chart.rows)[: max(len(chart.rows) - self._window_bars, 0)]:
+            del chart.rows[time_]
+
+    def _bars_since(self, instrument: Instrument, interval: Interval, start: int, now: int) -> int:
+        """How many bars back ``start`` lies, at most the window. A thin market has fewer, which does no harm."""
+        try:
+            windows = get_calendar(instrument.calendar).windows(interval, start, now + 1)
+            expected = sum(1 for _ in itertools.islice(windows, self._window_bars))
+        except UnknownCalendar:  # before the calendar begins, which is long before any window does
+            return self._window_bars
+        return min(expected + _SLACK_BARS, self._window_bars)
