@@ -7,11 +7,12 @@ symbol's data, or the answer to a probe), else it is ``stale``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 STALE_SECONDS = 13.0  # a feed that shows no sign of life is stale this long after its last; promised: within 15 s
+PROBE_SECONDS = 70.0  # providers ask again for a quiet symbol at least once a minute
 PATIENCE_SECONDS = 60.0  # an endpoint away for longer is offline rather than reconnecting
 _LEAST_QUIET_SECONDS, _MOST_QUIET_SECONDS = 6.0, 10.0
 _USUAL_GAPS = 8  # quiet begins after so many of the symbol's usual gaps
@@ -85,7 +86,8 @@ class Rhythm:
     gap: float = 1.0  # smoothed seconds between data
     error: str = ""
     delay_seconds: int = 0
-    heard: bool = field(default=False)  # any data since (re)subscribing
+    heard: bool = False  # any data since (re)subscribing
+    probed_at: float = float("-inf")  # the provider's last answer to a probe of this symbol
 
     def beat(self, now: float) -> None:
         if self.heard:
@@ -129,11 +131,13 @@ def judge(endpoint: Endpoint, rhythm: Rhythm, session: Session, now: float) -> t
 
 def _judge_silence(endpoint: Endpoint, rhythm: Rhythm, now: float, age: float) -> tuple[FeedState, str]:
     usual = f"usually one each {rhythm.gap:.3g} s"
+    if rhythm.probed_at > rhythm.last_at and now - rhythm.probed_at < PROBE_SECONDS:
+        return FeedState.QUIET, f"no data for {age:.0f} s, {usual}; the provider was asked and answers"
     silent = now - endpoint.alive_at
     if silent > STALE_SECONDS:
         return FeedState.STALE, f"the provider has sent nothing for {silent:.0f} s"
     if age > rhythm.dead_after and rhythm.heard:
         return FeedState.STALE, f"no data for {age:.0f} s, {usual}; other symbols go on"
     if endpoint.alive_at > rhythm.last_at + rhythm.quiet_after:
-        return FeedState.QUIET, f"no data for {age:.0f} s, {usual}; the provider answers"
+        return FeedState.QUIET, f"no data for {age:.0f} s, {usual}; other symbols go on"
     return (FeedState.DELAYED if rhythm.delay_seconds else FeedState.LIVE), ""  # the proof is still awaited

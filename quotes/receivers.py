@@ -1,0 +1,45 @@
+"""What live does when something happens below it, in whichever process that is."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
+
+from domain.interval import Interval
+from marketdata.signals import bars_synced
+from symbols.models import Symbol
+
+
+@receiver((post_save, post_delete), sender=Symbol)
+def tell_streamer(**kwargs: Any) -> None:
+    """The desired state may have changed: the streamer looks at once rather than in a few seconds."""
+    transaction.on_commit(_nudge, robust=True)
+
+
+@receiver(bars_synced)
+def tell_browsers(symbol: str, interval: Interval, first: datetime, last: datetime, **kwargs: Any) -> None:
+    """Stored bars changed in this process, most likely a worker: browsers that show them fetch again."""
+    from asgiref.sync import async_to_sync  # channels and Redis, which few processes need
+    from channels.layers import get_channel_layer
+
+    from quotes.cache import RedisError
+    from quotes.messages import history_message
+    from quotes.publish import Envelope, group_name, shard_of
+
+    shard = shard_of(symbol)
+    text = history_message(symbol, interval.value, first, last)
+    body = Envelope(shard, "history", symbol, interval.value, text).body(0, 0)
+    with contextlib.suppress(RedisError, OSError):  # without Redis nobody is shown anything live
+        async_to_sync(get_channel_layer().group_send)(group_name(shard), body)
+
+
+def _nudge() -> None:
+    from quotes.cache import RedisError, nudge_streamer
+
+    with contextlib.suppress(RedisError, OSError):  # it looks every few seconds anyway
+        nudge_streamer("symbols")
