@@ -27,7 +27,7 @@ PASS, WARN, FAIL = "pass", "warn", "fail"
 _ORDER = (PASS, WARN, FAIL)
 _TIMEOUT_SECONDS = 2.0
 # Beats come each 5 s; two missed mean that the streamer is not to be trusted.
-_PULSE_SECONDS = 11.0
+PULSE_SECONDS = 11.0
 Check = dict[str, Any]
 
 
@@ -85,12 +85,17 @@ def _redis() -> str:
 
 
 def _streamer() -> str:
+    age = pulse_age()
+    if age is None:
+        return "is not running"
+    return "" if age < PULSE_SECONDS else f"silent for {age:.0f} s"
+
+
+def pulse_age() -> float | None:
+    """Seconds since the streamer last said that it lives; None if it has not for long. Raises RedisError."""
     with _redis_client() as client:
         pulse = client.get(STREAMER)
-    if pulse is None:
-        return "is not running"
-    age = time.time() - json.loads(pulse)["time"]
-    return "" if age < _PULSE_SECONDS else f"silent for {age:.0f} s"
+    return None if pulse is None else time.time() - json.loads(pulse)["time"]
 
 
 def _redis_client() -> redis.Redis:

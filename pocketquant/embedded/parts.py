@@ -12,7 +12,7 @@ from pocketquant import settings
 from pocketquant.embedded.child import Child
 from pocketquant.embedded.mongod import Mongod
 from pocketquant.embedded.part import Part
-from pocketquant.embedded.paths import run_dir
+from pocketquant.embedded.paths import make_run_dir
 from pocketquant.embedded.probes import HttpProbe, accepts_tcp
 from pocketquant.embedded.valkey import Valkey
 
@@ -23,7 +23,7 @@ _PROGRAMS = ("streamer", "worker", "web")
 
 def servers() -> list[Part]:
     """The database servers that are ours to run: none that an address in the environment replaces."""
-    run = run_dir(settings.VAR_DIR)
+    run = make_run_dir(settings.VAR_DIR)
     parts = []
     if settings.MONGODB_IS_EMBEDDED:
         mongod = Mongod(data=settings.VAR_DIR / "mongodb", run=run, log=LOGS / "mongod.log")

