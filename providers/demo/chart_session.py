@@ -129,7 +129,7 @@ class ChartSession:
         if not reason and len(self._series) >= MAX_SERIES and series_id not in self._series:
             reason = "exceed limit of series"
         if reason or not isinstance(found, Listing) or not isinstance(interval, Interval):
-            return [loading, self._stamped("series_error", series_id, turnaround, reason)]
+            return [loading, self._series_error(series_id, turnaround, reason)]
         series = Series(self.name, series_id, turnaround, found, interval)
         self._series[series_id] = series
         self._start_load(series, extent)
@@ -139,13 +139,13 @@ class ChartSession:
         series_id, turnaround, resolve_id, resolution, *rest = self._named("modify_series", params, 4)
         old = self._series.get(series_id)
         if old is None:
-            return [self._stamped("series_error", series_id, turnaround, "unknown series")]
+            return [self._series_error(series_id, turnaround, "unknown series")]
         interval, extent = self._asked("modify_series", params, resolution, MAX_BARS_PER_LOAD, rest[0] if rest else "")
         loading = self._stamped("series_loading", series_id, turnaround)
         found = self._listing_of(resolve_id)
         if isinstance(found, str) or not isinstance(interval, Interval):
             reason = found if isinstance(found, str) else interval
-            return [loading, self._stamped("series_error", series_id, turnaround, reason)]
+            return [loading, self._series_error(series_id, turnaround, reason)]
         series = old
         if (old.listing, old.interval) == (found, interval):
             series.turnaround = turnaround
@@ -166,7 +166,7 @@ class ChartSession:
             raise SessionEnded(wire.invalid_parameters(self.name, "request_more_data", params))
         series = self._series.get(series_id) if isinstance(series_id, str) else None
         if series is None:
-            return [self._stamped("series_error", series_id, "", "unknown series")]
+            return [self._series_error(series_id, "", "unknown series")]
         wanted = min(count, MAX_BARS_PER_LOAD)
         loading = self._stamped("series_loading", series.name, series.turnaround)
 
@@ -247,7 +247,10 @@ class ChartSession:
         )
 
     def _failure(self, series: Series) -> bytes:
-        return self._stamped("series_error", series.name, series.turnaround, "internal error")
+        return self._series_error(series.name, series.turnaround, "internal error")
+
+    def _series_error(self, series_id: object, turnaround: object, reason: object) -> bytes:
+        return self._stamped("series_error", series_id, turnaround, reason, wire.NODE)
 
     def _stamped(self, method: str, *params: object) -> bytes:
         return wire.stamped(self._now(), method, self.name, *params)

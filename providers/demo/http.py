@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from http import HTTPStatus
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 from websockets.datastructures import Headers
@@ -14,6 +14,7 @@ from websockets.http11 import Request, Response
 from domain.errors import InvalidRequest
 from providers.demo import faults as fault_switches
 from providers.demo import search, wire
+from providers.demo.connection import ANONYMOUS_TOKEN
 from providers.demo.faults import Faults
 from providers.demo.instruments import Listing
 from providers.demo.market import DemoMarket
@@ -61,6 +62,12 @@ class HttpDoor:
             return _json(search.search(self._market, query, legacy=True))
         if path == "/symbol":
             return self._one_shot(query)
+        if path.startswith("/symbols/"):  # the symbol's page, which some clients ask to learn whether it exists
+            symbol = unquote(path.removeprefix("/symbols/")).replace("-", ":", 1)
+            found = self._lookup(symbol)
+            return _text(HTTPStatus.OK, found.name) if found else _text(HTTPStatus.NOT_FOUND, "no such symbol")
+        if path == "/quote_token":
+            return _json(ANONYMOUS_TOKEN)
         if path == "/":
             return _text(
                 HTTPStatus.OK, f"Demo market: invented prices. WebSocket at {SOCKET_PATH}, search at {SEARCH_PATH}"

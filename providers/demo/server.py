@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections import defaultdict
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,7 @@ class DemoServer:
         jump_limit_seconds: float = 300.0,
         budget_bytes: int = BUDGET_BYTES,
         max_clients: int = 2_000,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.market = market
         self.faults = faults or Faults()
@@ -62,6 +64,7 @@ class DemoServer:
         self._conflate = conflate
         self._heartbeat_seconds, self._echo_seconds = heartbeat_seconds, echo_seconds
         self._jump_limit_ms = int(jump_limit_seconds * 1_000)
+        self._tls = tls
         self._budget, self._max_clients = budget_bytes, max_clients
         self._clients: set[Client] = set()
         self._followers: dict[str, set[Client]] = defaultdict(set)
@@ -80,6 +83,7 @@ class DemoServer:
             self._serve_client,
             self._host,
             self._port,
+            ssl=self._tls,
             process_request=self._process_request,
             compression=None,
             ping_interval=None,
@@ -117,11 +121,11 @@ class DemoServer:
     @property
     def url(self) -> str:
         """Where clients connect."""
-        return f"ws://{self._authority}{SOCKET_PATH}"
+        return f"{'wss' if self._tls else 'ws'}://{self._authority}{SOCKET_PATH}"
 
     @property
     def search_url(self) -> str:
-        return f"http://{self._authority}{SEARCH_PATH}"
+        return f"{'https' if self._tls else 'http'}://{self._authority}{SEARCH_PATH}"
 
     @property
     def _authority(self) -> str:

@@ -34,6 +34,7 @@ _RESOLUTIONS = {
     "M": Interval.MN1,
     "1M": Interval.MN1,
 }
+NODE = "demo-series-1"
 _SECONDS = re.compile(r"[0-9]{0,4}S")
 _CUSTOM = re.compile(r"[0-9]{1,4}[HDWMRT]?|[RT]")
 
@@ -147,10 +148,14 @@ def bars(listing: Listing, rows: Ints, first_index: int) -> list[dict[str, objec
 def series_data(
     series: str, turnaround: str, elements: list[dict[str, object]], close_time: int, indexes: object
 ) -> dict[str, object]:
-    """The object of a series in `timescale_update` and `du`, under the id that the client chose."""
+    """The object of a series in `timescale_update` and `du`, under the id that the client chose.
+
+    Only a load, which sends all indexes (here none), names the node: clients that check every key refuse it in `du`.
+    """
+    node = {} if indexes == "nochange" else {"node": NODE}
     return {
-        series: {
-            "node": "demo-series-1",
+        series: node
+        | {
             "s": elements,
             "ns": {"d": "", "indexes": indexes},
             "t": turnaround,
