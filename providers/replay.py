@@ -1,132 +1,118 @@
-"""Plays recordings of ticks: at once through numpy, or in their own time through the live fold.
-
-A recording is complete, so nothing in it is late: ticks are taken in the order of their event times, wherever their
-lines stand, and equal times in the order of the files and lines. Only the recording tells what time it is.
-"""
+"""Plays recordings in their own time, or faster. Only the recording tells what time it is."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
-from domain.bulk import BulkFold
+from domain.errors import UnknownSymbol, UnsupportedInterval
 from domain.instrument import Instrument
-from domain.tick import Tick, tick_key
-from providers.tick_file import DECIMALS, PriceOf, TickColumns, TickReader
+from domain.interval import Interval
+from domain.tick import Quote, Tick
+from providers.base import BarPage, Capabilities, FeedEvent, FeedEventKind, StreamEvent, SymbolMatch
+from providers.recording import Recording
 
 _NS = 10**9
 _MOST_AT_ONCE = 10_000  # ticks handed over together, so that whoever takes them gets to breathe
 _LONGEST_NAP_SECONDS = 1.0
+_CENTURY_SECONDS = 100 * 366 * 86_400.0  # beyond any recording: keeps sums within 64 bits
 
-Heard = Callable[[int], None]  # is told how many ticks were read so far
+
+class Playback:
+    """Plays a recording ``speed`` times faster than it was recorded; ``inf``: as fast as its ticks are taken."""
+
+    def __init__(self, recording: Recording, symbol: str, *, speed: float = math.inf) -> None:
+        self._recording, self._symbol, self._speed = recording, symbol, speed
+        self._begun = time.monotonic()
+        self.played = 0
+
+    def now_ns(self) -> int:
+        """What time it is in the recording: after all ticks that were handed out, before all others."""
+        times = self._recording.time_ns
+        if not len(times):
+            return 0
+        handed_out = int(times[max(0, self.played - 1)])
+        if self.played == len(times):
+            return handed_out
+        return max(handed_out, min(self._reached(), int(times[self.played]) - 1))
+
+    def _reached(self) -> int:
+        if self._speed == math.inf:
+            return 0
+        passed = min((time.monotonic() - self._begun) * self._speed, _CENTURY_SECONDS)
+        return int(self._recording.time_ns[0]) + int(passed * _NS)
+
+    async def batches(self) -> AsyncIterator[list[Tick]]:
+        """The ticks as they fall due, those that are due together in one list."""
+        self._begun = time.monotonic()
+        times = self._recording.time_ns
+        while self.played < len(times):
+            due = min(self.played + _MOST_AT_ONCE, len(times))
+            if self._speed < math.inf:
+                reached = self._reached()
+                due = min(due, int(np.searchsorted(times, reached, side="right")))
+                if due <= self.played:
+                    missing = (int(times[self.played]) - reached) / _NS / self._speed
+                    await asyncio.sleep(min(missing, _LONGEST_NAP_SECONDS))
+                    continue
+            start, self.played = self.played, due
+            yield self._recording.ticks(self._symbol, start, due)
+            await asyncio.sleep(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """All ticks of a recording in event order, 24 bytes each; sizes are ``lots / lots_per_unit``."""
+class RecordedProvider:
+    """A recording as a Provider: it streams itself, and knows no history and no other symbols."""
 
-    time_ns: NDArray[np.int64]
-    prices: NDArray[np.float64]
-    lots: NDArray[Any]
-    lots_per_unit: int
+    name = "recording"
+    capabilities = Capabilities(intervals=frozenset(), ticks_are_trades=True)
 
-    def __len__(self) -> int:
-        return len(self.time_ns)
+    def __init__(self, playback: Playback, symbol: str) -> None:
+        self._playback, self._symbol = playback, symbol
 
-    def in_steps(self, lots_per_unit: int) -> tuple[Recording, int]:
-        """The same with sizes in ``1 / lots_per_unit``, and how many sizes had to be rounded to that (half up)."""
-        scale = self.lots_per_unit
-        if lots_per_unit == scale:
-            return self, 0
-        exact = [lots * lots_per_unit for lots in self.lots.tolist()]
-        lots = _integers([(2 * size + scale) // (2 * scale) for size in exact])
-        rounded = sum(1 for size in exact if size % scale)
-        return Recording(self.time_ns, self.prices, lots, lots_per_unit), rounded
+    def search(self, text: str, *, limit: int = 30) -> list[SymbolMatch]:
+        return []
 
-    def ticks(self, symbol: str, start: int, end: int) -> list[Tick]:
-        """Ticks ``[start, end)``. The place in the recording is the sequence, as equal times keep their order."""
-        columns = (column[start:end].tolist() for column in (self.time_ns, self.prices, self.lots))
-        return [
-            Tick(symbol, tick_key(time_ns, place), price, lots)
-            for place, (time_ns, price, lots) in enumerate(zip(*columns, strict=True), start)
+    def resolve(self, symbol: str) -> Instrument:
+        raise UnknownSymbol(f"a recording says nothing about {symbol[:80]!r} but its ticks")
+
+    def fetch_bars(
+        self, instrument: Instrument, interval: Interval, start: datetime, end: datetime
+    ) -> Iterator[BarPage]:
+        raise UnsupportedInterval("a recording has ticks, no bars")
+
+    def stream(self) -> RecordedStream:
+        return RecordedStream(self._playback, self._symbol)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class RecordedStream:
+    """The events of a recording: a connection, its one symbol, its ticks with the last price as a quote. It ends."""
+
+    def __init__(self, playback: Playback, symbol: str) -> None:
+        self._playback, self._symbol = playback, symbol
+        self._is_closed = False
+
+    def set_instruments(self, instruments: Iterable[Instrument]) -> None:
+        """Its one symbol is all there is."""
+
+    async def __aiter__(self) -> AsyncIterator[list[StreamEvent]]:
+        now = datetime.now(UTC)
+        yield [
+            FeedEvent(kind=FeedEventKind.CONNECTED, time=now, reason="a recording is played"),
+            FeedEvent(kind=FeedEventKind.SUBSCRIBED, time=now, symbol=self._symbol),
         ]
+        async for ticks in self._playback.batches():
+            if self._is_closed:
+                return
+            last = ticks[-1]
+            yield [*ticks, Quote(symbol=self._symbol, time_ns=last.time_ns, last=last.price)]
 
-
-def fold_at_once(
-    instrument: Instrument, paths: Sequence[Path], *, price: PriceOf | None = None, heard: Heard | None = None
-) -> tuple[BulkFold, int]:
-    """All bars of the files, and the number of lot steps in a unit that they count sizes in. Raises UnreadableFile."""
-    fold, decimals = BulkFold(instrument), DECIMALS
-    for piece in _pieces(paths, price):
-        if piece.decimals > decimals:
-            fold.scale_lots(10 ** (piece.decimals - decimals))
-            decimals = piece.decimals
-        fold.add(piece.time_ns, piece.prices, piece.lots)
-        if heard is not None:
-            heard(fold.ticks)
-    return fold, 10**decimals
-
-
-def load(paths: Sequence[Path], *, price: PriceOf | None = None, heard: Heard | None = None) -> Recording:
-    """The files as one recording. Raises UnreadableFile."""
-    found: list[TickColumns] = []
-    count = 0
-    for piece in _pieces(paths, price):
-        found.append(piece)
-        count += len(piece.time_ns)
-        if heard is not None:
-            heard(count)
-    if not found:
-        return Recording(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64), 10**DECIMALS)
-    decimals = found[-1].decimals  # it only grows
-    time_ns = np.concatenate([piece.time_ns for piece in found])
-    prices = np.concatenate([piece.prices for piece in found])
-    lots = np.concatenate([_finer(piece.lots, 10 ** (decimals - piece.decimals)) for piece in found])
-    if bool((time_ns[1:] < time_ns[:-1]).any()):
-        order = np.argsort(time_ns, kind="stable")
-        time_ns, prices, lots = time_ns[order], prices[order], lots[order]
-    return Recording(time_ns, prices, lots, 10**decimals)
-
-
-async def play(recording: Recording, symbol: str, *, speed: float = math.inf) -> AsyncIterator[list[Tick]]:
-    """The ticks as they fall due, ``speed`` times faster than recorded; ``inf``: as fast as they are taken."""
-    if not len(recording):
-        return
-    first, last = int(recording.time_ns[0]), int(recording.time_ns[-1])
-    begun = time.monotonic()
-    done = 0
-    while done < len(recording):
-        due = done + _MOST_AT_ONCE
-        if speed < math.inf:
-            reached = first + min(last - first, int((time.monotonic() - begun) * speed * _NS))
-            due = min(due, int(np.searchsorted(recording.time_ns, reached, side="right")))
-        if due <= done:
-            missing = (int(recording.time_ns[done]) - reached) / _NS / speed
-            await asyncio.sleep(min(missing, _LONGEST_NAP_SECONDS))
-            continue
-        yield recording.ticks(symbol, done, due)
-        done = due
-        await asyncio.sleep(0)
-
-
-def _pieces(paths: Sequence[Path], price: PriceOf | None) -> Iterator[TickColumns]:
-    reader = TickReader(price=price)
-    for path in paths:
-        yield from reader.read(path)
-
-
-def _finer(lots: NDArray[Any], factor: int) -> NDArray[Any]:
-    return lots if factor == 1 else _integers([size * factor for size in lots.tolist()])
-
-
-def _integers(values: list[int]) -> NDArray[Any]:
-    """64-bit integers if they fit, else Python's own."""
-    return np.array(values, dtype=np.int64 if max(values, default=0) < 2**62 else object)
+    async def close(self) -> None:
+        self._is_closed = True

@@ -34,7 +34,7 @@ class TradingViewProvider:
     """TradingView, or whatever speaks its wire at ``url``.
 
     ``token`` is a signed-in user's; empty means anonymous. ``window_bars`` is how many bars of each interval the
-    account may see. ``clock`` gives ns since 1970, ``random`` numbers in [0, 1).
+    account may see. ``clock`` gives ns since 1970 (default: the machine's), ``random`` numbers in [0, 1).
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class TradingViewProvider:
         token: str = "",
         name: str = "tradingview",
         window_bars: int = WINDOW_BARS,
-        clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int] | None = None,
         random: Callable[[], float] = random_numbers.random,
         timing: Timing | None = None,
     ) -> None:
@@ -71,7 +71,9 @@ class TradingViewProvider:
 
     def stream(self) -> TradingViewStream:
         """A feed of ticks, quotes and feed events; nothing is followed before ``set_instruments``."""
-        return TradingViewStream(self._url, token=self._token, random=self._random, timing=self._timing)
+        return TradingViewStream(
+            self._url, token=self._token, random=self._random, clock=self._clock, timing=self._timing
+        )
 
     def fetch_bars(
         self, instrument: Instrument, interval: Interval, start: datetime, end: datetime
@@ -87,7 +89,7 @@ class TradingViewProvider:
         return self._pages(instrument, interval, int(start.timestamp()), int(end.timestamp()))
 
     def _pages(self, instrument: Instrument, interval: Interval, start: int, end: int) -> Iterator[BarPage]:
-        now = self._clock() // 10**9
+        now = (self._clock or time.time_ns)() // 10**9
         if start >= end or start > now:
             return
         chart, placed = self._load(instrument, interval, start, now)
@@ -102,18 +104,18 @@ class TradingViewProvider:
             BarPage(bars[max(last - _PAGE_BARS, 0) : last], remarks=remarks)
             for last in range(len(bars), 0, -_PAGE_BARS)
         ]
-        yield from self._with_limit(pages or [BarPage(remarks=remarks)], chart, placed, start, end)
+        pages = pages or [BarPage(remarks=remarks)]
+        oldest = min(placed.bars[0][0].key, end) if placed.bars else end
+        if _is_expected(instrument, interval, start, oldest):
+            pages[-1].truncated_before = datetime.fromtimestamp(oldest, UTC)
+            pages[-1].reason = self._reason(chart)
+        yield from pages
 
-    def _with_limit(self, pages: list[BarPage], chart: Chart, placed: Placed, start: int, end: int) -> list[BarPage]:
-        """Say on the oldest page where history ends, if it ends after ``start``."""
-        oldest = placed.bars[0][0].key if placed.bars else end
-        if oldest > start:
-            pages[-1].truncated_before = datetime.fromtimestamp(min(oldest, end), UTC)
-            is_window = len(chart.rows) >= self._window_bars
-            pages[-1].reason = (
-                f"beyond the provider's window of {self._window_bars} bars" if is_window else "none at provider"
-            )
-        return pages
+    def _reason(self, chart: Chart) -> str:
+        """Why there is nothing older."""
+        if len(chart.rows) >= self._window_bars:
+            return f"beyond the provider's window of {self._window_bars} bars"
+        return "none at provider"
 
     def _load(self, instrument: Instrument, interval: Interval, start: int, now: int) -> tuple[Chart, Placed]:
         """All bars from ``start`` until now, as far as the window reaches.
@@ -155,3 +157,11 @@ class TradingViewProvider:
         except UnknownCalendar:  # before the calendar begins, which is long before any window does
             return self._window_bars
         return min(expected + _SLACK_BARS, self._window_bars)
+
+
+def _is_expected(instrument: Instrument, interval: Interval, start: int, end: int) -> bool:
+    """Whether the calendar has a bar with a key in ``[start, end)``; where it does not reach, nobody knows better."""
+    try:
+        return next(get_calendar(instrument.calendar).windows(interval, start, end), None) is not None
+    except UnknownCalendar:
+        return start < end

@@ -91,3 +91,12 @@ def test_broken_messages_keep_what_came_before_and_name_the_place(message, kept,
 
 def test_an_empty_message_holds_nothing_and_is_no_fault():
     assert codec.decode("") == codec.Packets([], None)
+
+
+@given(st.one_of(st.binary(max_size=60), texts.map(lambda payloads: codec.encode(*payloads).encode())))
+def test_the_live_path_reads_the_same_as_the_plain_one(message):
+    faults = []
+    payloads = codec.split(message, faults)
+    decoded = codec.decode(message)
+    assert list(payloads) == decoded.payloads
+    assert [str(fault) for fault in faults] == ([str(decoded.fault)] if decoded.fault else [])
