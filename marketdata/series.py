@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
@@ -77,12 +77,12 @@ def parse(document: Document) -> Series:
     return Series(
         symbol=document["symbol"],
         interval=Interval(document["interval"]),
-        first=document["first"],
-        last=document["last"],
+        first=document["first"].astimezone(UTC),
+        last=document["last"].astimezone(UTC),
         count=document["count"],
         version=document["version"],
         born=str(document["born"])[:8],
         confirmed=document["confirmed"],
         corrected=document["corrected"],
-        updated_at=document["updated_at"],
+        updated_at=document["updated_at"].astimezone(UTC),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 import orjson
@@ -39,6 +40,8 @@ class Command(BaseCommand):
         )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        # A value such as -90d would be taken for an option; argparse makes an exception for what looks like a number.
+        parser._negative_number_matcher = re.compile(r"^-\d+(\.\d+)?[A-Za-z]*$")
         parser.add_argument("symbols", nargs="+", metavar="EXCHANGE:TICKER")
         parser.add_argument("--interval", action="append", metavar="1h", help="repeat for several; all 13 without")
         parser.add_argument("--start", help="first moment, included; without: where the last sync ended")

@@ -1,0 +1,96 @@
+"""What was acknowledged outlives the death of the writer and of the database, and a batch is never half there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from domain.interval import Interval
+from marketdata.mongo import connect
+from marketdata.repository import BarRepository
+from pocketquant.embedded.mongod import Mongod
+from pocketquant.embedded.sockets import wait_until_ready
+from tests.marketdata.builders import BITCOIN, START, bar
+
+ROOT = Path(__file__).resolve().parents[2]
+BATCH = 25
+# Saves batch after batch and says each number once it is acknowledged.
+WRITER = f"""
+import sys
+from domain.interval import Interval
+from marketdata.mongo import connect
+from marketdata.repository import BarRepository
+from tests.marketdata.builders import BITCOIN, bar
+
+repository = BarRepository(connect(sys.argv[1])["killed"])
+for number in range(100_000):
+    repository.save(BITCOIN, Interval.M1, [bar(number * {BATCH} + n) for n in range({BATCH})])
+    print(number, flush=True)
+"""
+
+
+@pytest.fixture
+def own_mongod(tmp_path_factory):
+    """A server of this test's own, so that killing it disturbs nobody."""
+    folder = tmp_path_factory.mktemp("k")
+    mongod = Mongod(data=folder / "data", run=folder / "run", log=folder / "mongod.log")
+    mongod.start()
+    wait_until_ready(mongod)
+    yield mongod
+    mongod.stop()
+
+
+def start_writer(uri):
+    return subprocess.Popen([sys.executable, "-c", WRITER, uri], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def kill(process):
+    """Kill ``process`` without warning; the numbers that it had said by then and not been read."""
+    process.send_signal(signal.SIGKILL)
+    said = process.stdout.read().splitlines()
+    process.wait()
+    return [int(line) for line in said if line]
+
+
+def check(uri, acknowledged):
+    """All that was acknowledged is stored, nothing twice or in part, and the series document agrees."""
+    with connect(uri) as client:
+        repository = BarRepository(client["killed"])
+        stored = repository.between(BITCOIN, Interval.M1, None, None)
+        series = repository.series(BITCOIN, Interval.M1)
+    assert stored == [bar(n) for n in range(len(stored))]
+    assert len(stored) % BATCH == 0
+    assert len(stored) >= (acknowledged + 1) * BATCH
+    assert (series.count, series.version) == (len(stored), len(stored) // BATCH)
+    assert (series.first, series.last) == (START, stored[-1].open_time)
+
+
+def read_until(process, number):
+    for line in process.stdout:
+        if int(line) >= number:
+            return int(line)
+    raise AssertionError("the writer ended by itself")
+
+
+def test_a_writer_that_is_killed_leaves_whole_batches(own_mongod):
+    for at_least in (3, 17):
+        writer = start_writer(own_mongod.uri)
+        acknowledged = read_until(writer, at_least)
+        said = kill(writer)
+        check(own_mongod.uri, max([acknowledged, *said]))
+
+
+def test_a_database_that_is_killed_keeps_every_acknowledged_bar(own_mongod):
+    writer = start_writer(own_mongod.uri)
+    acknowledged = read_until(writer, 10)
+    os.kill(own_mongod.child.pid, signal.SIGKILL)
+    said = kill(writer)
+    own_mongod.stop()
+    own_mongod.start()
+    wait_until_ready(own_mongod)
+    check(own_mongod.uri, max([acknowledged, *said]))
