@@ -20,7 +20,7 @@ def still_there(before: Running) -> list[int]:
     return [int(pid) for pid, ticks in before.children.items() if ticks and started_at(int(pid)) == ticks]
 
 
-def wait_for_end(before: Running, *, patience_seconds: float = 10) -> None:
+def wait_for_end(before: Running, *, patience_seconds: float = 5) -> None:
     """Return when all are gone; SIGKILL those that outstay our patience, with their own children.
 
     Two servers must not work on one folder, and an old one that ends removes the new one's socket.

@@ -46,7 +46,7 @@ def prepare(base_url: str, *, with_demo: bool) -> Part:
 
 def demo_market(port: int) -> Part:
     child = _python("demo", ["-", "manage", "demo_market", "--port", str(port)])
-    return Part(child, child.start, lambda: accepts_tcp("127.0.0.1", port), outlives=("streamer",))
+    return Part(child, child.start, lambda: accepts_tcp("127.0.0.1", port), outlives=("streamer", "worker"))
 
 
 class Gated:
