@@ -13,7 +13,7 @@ from symbols.models import Symbol
 SHOWN = 60  # rows; a socket follows at most 100 symbols
 SPARK_INTERVAL = Interval.M30
 SPARK_BARS = 40
-SPARK_WIDTH = 58
+SPARK_WIDTH = 48
 SPARK_HEIGHT = 24
 _MARGIN = 3
 

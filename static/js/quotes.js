@@ -3,7 +3,7 @@ import { change, compact, percent, price, sign } from "#format";
 import { token } from "#theme";
 
 const FLASH_MS = 700;
-const SPARK = { width: 58, height: 24, margin: 3, bars: 40 };
+const SPARK = { width: 48, height: 24, margin: 3, bars: 40 };
 const SPARK_SECONDS = 1800;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
