@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import os
 import time
 from decimal import Decimal
@@ -20,7 +19,8 @@ from domain.errors import UnreadableFile
 from domain.instrument import Instrument
 from domain.interval import Interval
 from domain.tick import key_time_ns
-from providers.replay import fold_at_once, load, play
+from providers.recording import fold_at_once, load
+from providers.replay import Playback
 from providers.tick_file import TickReader
 
 SHARED = Path(os.environ.get("POCKETQUANT_SHARED", Path(__file__).parents[2] / "../shared"))
@@ -234,7 +234,7 @@ class TestOrder:
 
     async def test_it_plays_every_tick_once_in_order(self, recorded):
         path = recorded(trades(*(f"{NOON + n // 3},{n + 1},1" for n in range(25_000))))
-        ticks = [tick async for batch in play(load([path]), "TEST:THING", speed=math.inf) for tick in batch]
+        ticks = [tick async for batch in Playback(load([path]), "TEST:THING").batches() for tick in batch]
         assert [tick.price for tick in ticks] == [n + 1 for n in range(25_000)]
         assert all(a.key < b.key for a, b in pairwise(ticks))
         assert [key_time_ns(tick.key) for tick in ticks] == [NOON + n // 3 for n in range(25_000)]
@@ -242,7 +242,7 @@ class TestOrder:
     async def test_speed_divides_the_time_between_ticks(self, recorded):
         path = recorded(trades(*(f"{NOON + n * 10**9},1,1" for n in (0, 10, 20))))
         begun = time.monotonic()
-        moments = [time.monotonic() - begun async for _ in play(load([path]), "TEST:THING", speed=100)]
+        moments = [time.monotonic() - begun async for _ in Playback(load([path]), "TEST:THING", speed=100).batches()]
         assert moments[0] < 0.1 <= moments[1] < 0.2 <= moments[2]
 
     def test_sizes_finer_than_the_lot_step_are_rounded_and_counted(self, recorded):
