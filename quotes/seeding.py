@@ -82,6 +82,12 @@ def _is_whole(instrument: Instrument, part: HistoryRange, bars: list[Bar]) -> bo
 def _served(instrument: Instrument, part: HistoryRange, stored: list[Bar], provider: Provider) -> list[Bar]:
     """The provider's bars; of our own only what it does not (yet) have."""
     bars = {bar.open_time: bar for bar in stored}
-    for page in provider.fetch_bars(instrument, part.interval, moment(part.start), moment(part.end)):
-        bars |= {bar.open_time: bar for bar in page}
+    try:
+        for page in provider.fetch_bars(instrument, part.interval, moment(part.start), moment(part.end)):
+            bars |= {bar.open_time: bar for bar in page}
+    except UnsupportedInterval:
+        if part.interval is Interval.M1:
+            raise
+        # Where the provider's hours lie on another grid than ours, minutes take their place.
+        return _served(instrument, part._replace(interval=Interval.M1), [], provider)
     return [bars[key] for key in sorted(bars)]
