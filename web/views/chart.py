@@ -99,4 +99,12 @@ def _stored(symbol: Symbol, interval: Interval) -> dict[str, Any]:
         found = BarRepository(database()).series(symbol.instrument(), interval)
     except StoreUnavailable:
         away = True
-    return {"series": found, "store_away": away, "interval": interval_choice(interval), "now": timezone.now()}
+    return {
+        "count": found.count if found else 0,
+        "first": found.first if found else None,
+        "last": found.last if found else None,
+        "changed": found.updated_at if found else None,
+        "store_away": away,
+        "interval": interval_choice(interval),
+        "now": timezone.now(),
+    }
