@@ -59,7 +59,7 @@ $(UV): | $(PY)
 # uv installs the locked files in seconds; where it cannot be had, pip reads the very same files.
 define install
 	@echo "Installing $(1) ..."
-	@if [ -x $(UV) ] && $(UV) pip install -q --python $(PY) --require-hashes -r $(1); then :; \
+	@if [ -x $(UV) ] && $(UV) pip install -q --compile-bytecode --python $(PY) --require-hashes -r $(1); then :; \
 	else $(PY) -m pip install -q --disable-pip-version-check --require-hashes -r $(1); fi
 	@touch $@
 endef
