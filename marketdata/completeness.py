@@ -43,15 +43,15 @@ def completeness(
     found: list[Missing] = []
     expected, is_open = 0, False
     try:
-        for window in get_calendar(calendar_name).windows(interval, start, end):
-            if window.key in stored:
+        for _, closes, key in get_calendar(calendar_name).windows(interval, start, end):
+            if key in stored:
                 expected, is_open = expected + 1, False
-            elif window.end <= now - GRACE_SECONDS:
+            elif closes <= now - GRACE_SECONDS:
                 expected += 1
                 if is_open:
-                    found[-1] = Missing(found[-1].start, window.end, found[-1].bars + 1)
+                    found[-1] = Missing(found[-1].start, closes, found[-1].bars + 1)
                 else:
-                    found.append(Missing(window.key, window.end, 1))
+                    found.append(Missing(key, closes, 1))
                 is_open = True
     except UnknownCalendar:
         return None

@@ -61,7 +61,7 @@ def seconds(instant: datetime) -> int:
 
 def instant(second: int) -> datetime:
     """The aware UTC datetime of an epoch second, of years before 1970 too."""
-    return _EPOCH + timedelta(seconds=second)
+    return datetime.fromtimestamp(second, UTC)
 
 
 def key(symbol_id: int, interval: Interval, open_time: int) -> bytes:
@@ -153,12 +153,14 @@ def open_time(document: bytes) -> int:
 
 def decode(document: bytes) -> Row:
     """The values of a document that ``encode`` made."""
+    (flipped,) = _READ_TIME.unpack_from(document, _TIME_AT)
+    moment = flipped + _SIGN if flipped < 0 else flipped - _SIGN
     opened, high, low, close, volume = _READ_HEAD.unpack_from(document)
     if len(document) == PLAIN_SIZE:
-        return Row(open_time(document), opened, high, low, close, volume)
+        return Row(moment, opened, high, low, close, volume)
     rare = bson.decode(document)
     return Row(
-        open_time(document),
+        moment,
         opened,
         high,
         low,

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from domain.bar import BarState
 from domain.instrument import Instrument
 from marketdata.completeness import Missing, completeness
 from marketdata.documents import Row, instant
@@ -76,6 +77,8 @@ def _edge(place: tuple[int, int], position: int, forward: bool) -> int:
 
 def describe(query: BarsQuery, page: Page, instruments: Sequence[Instrument], *, now: int) -> dict[str, Any]:
     """The part of ``meta`` that tells what the page holds and what is missing from its range."""
+    rows = [found.row for found in page.bars]
+    sources = Counter([row.source for row in rows])
     expected: int | None = 0
     omitted = 0
     missing = []
@@ -96,9 +99,9 @@ def describe(query: BarsQuery, page: Page, instruments: Sequence[Instrument], *,
         "returned": len(page.bars),
         "missing": missing,
         "missing_omitted": omitted,
-        "sources": Counter(found.row.source.value for found in page.bars),
-        "provisional": sum(found.row.state.value == "provisional" for found in page.bars),
-        "partial": sum(found.row.partial for found in page.bars),
+        "sources": {source.value: count for source, count in sources.items()},
+        "provisional": sum(row.state is BarState.PROVISIONAL for row in rows),
+        "partial": sum(row.partial for row in rows),
     }
 
 
