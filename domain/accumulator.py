@@ -9,6 +9,7 @@ from domain.grid import Frame
 
 _STREAM = BarSource.STREAM
 UNKNOWN_TRADES = math.nan  # added to any count it stays unknown
+_new = object.__new__  # a copy is made for each parent that begins: a third of the cost of a call with ten arguments
 
 
 class Accumulator:
@@ -91,18 +92,19 @@ class Accumulator:
 
     def copy(self, frame: Frame) -> Accumulator:
         """The same ticks as the beginning of ``frame``."""
-        return Accumulator(
-            frame,
-            self.first,
-            self.last,
-            self.open,
-            self.high,
-            self.low,
-            self.close,
-            self.lots,
-            self.trades,
-            self.partial,
-        )
+        one = _new(Accumulator)
+        one.frame = frame
+        one.first = self.first
+        one.last = self.last
+        one.open = self.open
+        one.high = self.high
+        one.low = self.low
+        one.close = self.close
+        one.lots = self.lots
+        one.trades = self.trades
+        one.partial = self.partial
+        one.made = None
+        return one
 
     def same_values(self, other: Accumulator) -> bool:
         """Whether both would make equal bars."""
@@ -131,7 +133,7 @@ class Accumulator:
             self.low,
             self.close,
             self.lots / lots_per_unit,
-            int(trades) if trades == trades else None,  # NaN alone differs from itself
+            trades if trades == trades else None,  # type: ignore[arg-type]  # a count, or NaN, which differs from itself
             state,
             _STREAM,
             self.partial,

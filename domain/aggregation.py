@@ -18,7 +18,7 @@ from domain.bar import Bar
 from domain.calendars import get_calendar
 from domain.cascade import BarEvent, BarEventKind, Cascade, FoldCounts
 from domain.feed_clock import FeedClock
-from domain.grid import MINUTE_NS, Grid, second_key
+from domain.grid import Grid, second_key
 from domain.instrument import Instrument
 from domain.interval import Interval
 from domain.seeding import HistoryRange
@@ -47,6 +47,7 @@ class Aggregator:
         self._clocks: dict[int, FeedClock] = {}
         self._healing: dict[tuple[str, int], None] = {}  # a dict keeps the order and forgets repetitions
         self._saved: dict[str, dict[str, Any]] = {}  # restored, but not followed yet
+        self._swept_at_ns = 0
         self._next_sweep_ns = 0
 
     def follow(self, instrument: Instrument, *, lateness_ns: int = 10 * 10**9) -> None:
@@ -105,7 +106,9 @@ class Aggregator:
         except KeyError:
             return
         minute = cascade.minute
-        if minute.last < key < cascade.horizon and key < cascade.clock.limit:
+        if minute.last < key < cascade.horizon and (
+            key < cascade.clock.limit or not cascade.clock.is_future(key, now_ns)
+        ):
             minute.last = key
             minute.close = price
             if price > minute.high:
@@ -126,7 +129,9 @@ class Aggregator:
             except KeyError:
                 continue
             minute = cascade.minute
-            if minute.last < key < cascade.horizon and key < cascade.clock.limit:
+            if minute.last < key < cascade.horizon and (
+                key < cascade.clock.limit or not cascade.clock.is_future(key, now_ns)
+            ):
                 minute.last = key
                 minute.close = price
                 if price > minute.high:
@@ -143,13 +148,14 @@ class Aggregator:
 
         Between two whole minutes there is nothing to do, and it returns at once.
         """
-        if now_ns < self._next_sweep_ns:
+        if self._swept_at_ns <= now_ns < self._next_sweep_ns:  # a clock that was put back is looked at anew
             return
         for clock in self._clocks.values():
             clock.set_now(now_ns)
             clock.swept = max(clock.swept, clock.due_minute(now_ns))
         for cascade in self._cascades.values():
             cascade.close_due(second_key(cascade.clock.swept * 60))
+        self._swept_at_ns = now_ns
         self._next_sweep_ns = min((clock.next_due_ns() for clock in self._clocks.values()), default=0)
 
     def drain(self) -> list[BarEvent]:
@@ -210,8 +216,3 @@ class Aggregator:
         for clock in self._clocks.values():
             clock.swept = -1
         self._next_sweep_ns = 0
-
-
-def whole_minute(time_ns: int) -> int:
-    """Start of the minute that holds ``time_ns``, in epoch seconds."""
-    return time_ns // MINUTE_NS * 60

@@ -81,9 +81,9 @@ class Bar:
     ) -> None:
         object.__setattr__(self, "__class__", _Draft)
         draft: _Draft = self  # type: ignore[assignment]  # since the line above
-        _fill(
-            draft, symbol, interval, open_time, starts_at, close_time,
-            open, high, low, close, volume, trades, state, source, partial,
+        make_bar(
+            symbol, interval, open_time, starts_at, close_time,
+            open, high, low, close, volume, trades, state, source, partial, draft,
         )  # fmt: skip
 
 
@@ -108,8 +108,7 @@ class _Draft:
     partial: bool
 
 
-def _fill(
-    draft: _Draft,
+def make_bar(
     symbol: str,
     interval: Interval,
     open_time: datetime,
@@ -124,11 +123,18 @@ def _fill(
     state: BarState,
     source: BarSource,
     partial: bool,
+    draft: _Draft | None = None,
 ) -> Bar:
+    """``Bar(...)`` for hot loops: positional, the same checks, a sixth of what a frozen dataclass costs.
+
+    ``draft`` is for ``Bar`` itself, which has its object already.
+    """
     if not (low <= open_ <= high and low <= close <= high):  # false for NaN too
         raise ValueError(f"{symbol} {interval} {open_time}: high and low do not enclose the bar")
     if not (low > -_INF and high < _INF and 0 <= volume < _INF):
         raise ValueError(f"{symbol} {interval} {open_time}: not finite, or a negative volume")
+    if draft is None:
+        draft = _Draft()
     draft.symbol = symbol
     draft.interval = interval
     draft.open_time = open_time
@@ -145,26 +151,3 @@ def _fill(
     draft.partial = partial
     draft.__class__ = Bar  # type: ignore[assignment]  # frozen from here on
     return draft  # type: ignore[return-value]  # it is one now
-
-
-def make_bar(
-    symbol: str,
-    interval: Interval,
-    open_time: datetime,
-    starts_at: datetime,
-    close_time: datetime,
-    open_: float,
-    high: float,
-    low: float,
-    close: float,
-    volume: float,
-    trades: int | None,
-    state: BarState,
-    source: BarSource,
-    partial: bool,
-) -> Bar:
-    """``Bar(...)`` for hot loops: positional, the same checks, a quarter of the cost (0.5 against 2 us)."""
-    return _fill(
-        _Draft(), symbol, interval, open_time, starts_at, close_time,
-        open_, high, low, close, volume, trades, state, source, partial,
-    )  # fmt: skip

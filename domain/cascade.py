@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from domain.accumulator import Accumulator
 from domain.bar import Bar, BarState
-from domain.calendars import Window
 from domain.feed_clock import FeedClock
-from domain.grid import LEVEL_COUNT, LEVELS, MINUTE_LEVEL, MINUTE_NS, Frame, Grid
+from domain.grid import LEVEL_COUNT, LEVELS, MINUTE_LEVEL, MINUTE_NS, NOWHERE, Frame, Grid
 from domain.instrument import Instrument
 from domain.interval import Interval
 from domain.tick import SEQ_BITS
@@ -50,7 +49,6 @@ _JUMP = 3_600 * 10**9 << SEQ_BITS
 _KEPT_MINUTES = 300  # five hours: longer than history takes to arrive, and 50 KB a symbol
 _NEVER = 1 << 128  # a tick key beyond every time
 
-NOWHERE = Frame(MINUTE_LEVEL, Window(-1, -1, -1), -1, ())
 NO_MINUTE = Accumulator(NOWHERE, _NEVER, _NEVER, 0.0, 0.0, 0.0, 0.0, 0, 0, partial=False)
 
 _TRUNK = frozenset(
@@ -109,7 +107,7 @@ class Cascade:
         self.horizon = 0
         self.open: list[Accumulator | None] = [None] * LEVEL_COUNT
         self.pending: deque[Accumulator] = deque()
-        self.minutes: list[Accumulator] | None = []
+        self.minutes: deque[Accumulator] | None = deque()
         self.dropped_key = 0  # closed minutes before this key are not kept
         self.fresh = True  # the next tick's minute is incomplete: we were not listening when it began
         self.known_key = 0  # minutes that start before this key are incomplete
@@ -123,19 +121,24 @@ class Cascade:
         if key >= self.clock.limit and self.clock.is_future(key, now_ns):
             self.future += 1
             return
+        minute = self.minute
+        if minute.last < key < minute.frame.end_key:  # the next one after all, but it settles what closed before
+            minute.put(key, price, lots)
+            self.fresh = False
+            self._settle(key)
+            return
         frame = self.grid.minute((key >> SEQ_BITS) // MINUTE_NS)
         if frame is None:
             self.out_of_session += 1
-            return
-        forming = self.minute.frame.start
-        if frame.start == forming:
-            self.minute.put(key, price, lots)
+        elif frame.start == minute.frame.start:
+            minute.put(key, price, lots)
             self.fresh = False
-        elif frame.start > forming and frame.end_key > self.closed_key:
+            self._settle(minute.last)
+        elif frame.start > minute.frame.start and frame.end_key > self.closed_key:
             self._begin_minute(frame, key, price, lots, now_ns)
-        elif not self._take_late(frame, key, price, lots):
-            return
-        self._settle()
+            self._settle(key)
+        elif self._take_late(frame, key, price, lots):
+            self._settle(key)
 
     def _begin_minute(self, frame: Frame, key: int, price: float, lots: int, now_ns: int | None) -> None:
         self.close_minute()
@@ -186,7 +189,8 @@ class Cascade:
     def _close(self, closed: Accumulator) -> None:
         """Emit ``closed`` and merge it into its parents."""
         self.pending.append(closed)
-        self.events.append(_event((_CLOSED, self.bar_of(closed))))
+        closed.made = made = closed.bar(self.symbol, self.lots_per_unit, _PROVISIONAL)
+        self.events.append(_event((_CLOSED, made)))
         self.merge_up(closed)
 
     def merge_up(self, closed: Accumulator) -> None:
@@ -201,7 +205,7 @@ class Cascade:
 
     def _take_late(self, frame: Frame, key: int, price: float, lots: int) -> bool:
         """Amend the closed bars that ``key`` belongs to. False if they are settled; history must heal them then."""
-        if frame.ready_key + self.lateness_key <= max(self.greatest, self._last()):
+        if frame.ready_key + self.lateness_key <= self._greatest():
             self.late += 1
             self.healing[self.symbol, frame.start] = None
             return False
@@ -254,23 +258,25 @@ class Cascade:
         if self.minutes is None:
             return
         if len(self.minutes) >= _KEPT_MINUTES:
-            self.dropped_key = max(self.dropped_key, self.minutes.pop(0).frame.end_key)
+            self.dropped_key = max(self.dropped_key, self.minutes.popleft().frame.end_key)
         self.minutes.append(closed)
 
-    def _settle(self) -> None:
-        """Settle what the greatest event time has passed, and set the horizon."""
+    def _settle(self, key: int) -> None:
+        """Settle what the greatest event time, if it is that of ``key``, has passed; and set the horizon."""
         pending, lateness = self.pending, self.lateness_key
-        greatest = max(self.greatest, self._last())
-        while pending and pending[0].frame.ready_key + lateness <= greatest:
-            self.events.append(_event((_SETTLED, self.bar_of(pending.popleft()))))
         horizon = self.minute.frame.end_key
-        if pending:
-            horizon = min(horizon, pending[0].frame.ready_key + lateness)
+        while pending:
+            settles = pending[0].frame.ready_key + lateness
+            if settles > key:
+                self.horizon = settles if settles < horizon else horizon
+                return
+            settled = pending.popleft()
+            self.events.append(_event((_SETTLED, settled.made or self.bar_of(settled))))
         self.horizon = horizon
 
-    def _last(self) -> int:
+    def _greatest(self) -> int:
         minute = self.minute
-        return 0 if minute is NO_MINUTE else minute.last
+        return self.greatest if minute is NO_MINUTE or minute.last < self.greatest else minute.last
 
     def find_pending(self, frame: Frame) -> Accumulator | None:
         """The closed and not yet settled bar of ``frame``."""
@@ -294,7 +300,7 @@ class Cascade:
         self.fresh = True
         self.horizon = 0  # the next tick must come through `take`
         if self.minutes is None:
-            self.minutes = []
+            self.minutes = deque()
             self.dropped_key = max(self.closed_key, self.dropped_key)
 
     def follow(self, instrument: Instrument, clock: FeedClock, lateness_ns: int) -> None:
@@ -302,7 +308,7 @@ class Cascade:
         self.instrument = instrument
         self.clock = clock
         self.lateness_key = lateness_ns << SEQ_BITS
-        self._settle()
+        self.horizon = 0  # the next tick must come through `take`, which finds the new one
 
     def counts(self) -> FoldCounts:
         ticks = self.closed_ticks + int(self.minute.trades)

@@ -16,7 +16,7 @@ from domain.cascade import NO_MINUTE, Cascade
 from domain.grid import LEVEL_COUNT, MINUTE_LEVEL, Grid
 
 VERSION = 1
-_KEYS = ("closed_key", "dropped_key", "greatest", "horizon", "known_key", "seeded_key")
+_KEYS = ("closed_key", "dropped_key", "greatest", "known_key", "seeded_key")
 _COUNTS = ("closed_ticks", "late", "future", "out_of_session", "amended", "jumps")
 
 State = dict[str, Any]
@@ -57,8 +57,10 @@ def load(cascade: Cascade, state: State) -> None:
     if state["minutes"] is not None:
         # A kept minute that may still be amended must be the pending one itself.
         pending = {one.frame.start: one for one in cascade.pending if one.frame.level == MINUTE_LEVEL}
-        cascade.minutes = [pending.get(one.frame.start, one) for one in _accumulators(grid, state["minutes"])]
+        kept = _accumulators(grid, state["minutes"])
+        cascade.minutes = deque(pending.get(one.frame.start, one) for one in kept)
     cascade.fresh = state["fresh"]
+    cascade.horizon = 0
     for name in _KEYS:
         setattr(cascade, name, int(state[name]))
     for name, count in zip(_COUNTS, state["counts"], strict=True):

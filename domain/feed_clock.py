@@ -17,26 +17,23 @@ class FeedClock:
     back is noticed within the minute.
     """
 
-    __slots__ = ("delay_ns", "future_ns", "grace_ns", "limit", "swept")
+    __slots__ = ("_slack_ns", "delay_ns", "grace_ns", "limit", "swept")
 
     def __init__(self, delay_ns: int, grace_ns: int, future_ns: int) -> None:
         self.delay_ns = delay_ns
         self.grace_ns = grace_ns
-        self.future_ns = future_ns
+        self._slack_ns = future_ns - delay_ns + 1  # exactly `future_ns` ahead is not too far, hence the nanosecond
         self.limit = 0
         self.swept = -1
 
     def is_future(self, key: int, now_ns: int | None) -> bool:
         """Whether ``key`` is too far beyond ``now_ns``; never in a recording, which has no now."""
-        if now_ns is None:
-            self.limit = _NO_LIMIT
-        else:
-            self.set_now(now_ns)
-        return key >= self.limit
+        self.limit = limit = _NO_LIMIT if now_ns is None else (now_ns + self._slack_ns) << SEQ_BITS
+        return key >= limit
 
     def set_now(self, now_ns: int) -> None:
-        # Exactly `future_ns` ahead is not too far, hence the nanosecond.
-        self.limit = (now_ns - self.delay_ns + self.future_ns + 1) << SEQ_BITS
+        """A sweep's look at the clock: sets the limit back if the clock was."""
+        self.limit = (now_ns + self._slack_ns) << SEQ_BITS
 
     def due_minute(self, now_ns: int) -> int:
         """The last whole minute, since 1970, whose windows are to be closed at ``now_ns``."""

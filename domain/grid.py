@@ -52,19 +52,26 @@ class Frame:
         "starts_at",
     )
 
-    def __init__(self, level: int, window: Window, ready: int, parents: tuple[Frame, ...]) -> None:
+    end_key: int
+    close_time: datetime
+
+    def __init__(self, level: int, window: Window, parents: tuple[Frame, ...], before: Frame | None) -> None:
+        """``before`` is a window of the same level; if it ends where this one starts, they share that instant."""
         start, end, key = window
         self.level = level
         self.interval = LEVELS[level]
         self.start = start
         self.end = end
-        self.start_key = second_key(start)
-        self.end_key = second_key(end)
-        self.ready_key = self.end_key if ready == end else second_key(ready)
-        self.parents = parents
-        self.starts_at = datetime.fromtimestamp(start, UTC)
+        if before is not None and before.end == start:
+            self.start_key = before.end_key
+            self.starts_at = before.close_time
+        else:
+            self.start_key = second_key(start)
+            self.starts_at = datetime.fromtimestamp(start, UTC)
+        self.end_key = self.ready_key = end * 10**9 << SEQ_BITS
         self.close_time = datetime.fromtimestamp(end, UTC)
         self.open_time = self.starts_at if key == start else datetime.fromtimestamp(key, UTC)
+        self.parents = parents
 
     def ancestor(self, level: int) -> Frame | None:
         """The window of ``level`` that this one is merged into; itself at its own level."""
@@ -75,6 +82,9 @@ class Frame:
             if found is not None:
                 return found
         return None
+
+
+NOWHERE = Frame(MINUTE_LEVEL, Window(-1, -1, -1), (), None)
 
 
 class Grid:
@@ -90,17 +100,16 @@ class Grid:
 
         In the closing auction that is the day's last minute. Where the calendar does not reach there are no bars.
         """
-        try:
-            return self._minutes[number]
-        except KeyError:
-            pass
+        known = self._minutes.get(number, NOWHERE)
+        if known is not NOWHERE:
+            return known
         if len(self._minutes) >= _CACHED_MINUTES:
             self._minutes.clear()  # frames in use live on in the accumulators
         frame = self._minutes[number] = self.frame(MINUTE_LEVEL, number * 60)
         return frame
 
     def frame(self, level: int, at: int) -> Frame | None:
-        """The window of ``level`` that epoch second ``at`` belongs to."""
+        """The window of ``level`` that epoch second ``at`` belongs to; above minutes ``at`` must be inside a segment."""
         recent = self._recent[level]
         if recent is not None and recent.start <= at < recent.end:
             return recent
@@ -133,15 +142,23 @@ class Grid:
         return next(minutes, None) is not None
 
     def _frame(self, level: int, window: Window) -> Frame:
-        found = (self.frame(up, window.start) for up in _PARENT_LEVELS[level])
-        frame = Frame(level, window, self._ready(window.end), tuple(one for one in found if one is not None))
-        self._recent[level] = frame
+        start = window[0]
+        recent = self._recent
+        parents: tuple[Frame, ...] = ()
+        for up in _PARENT_LEVELS[level]:
+            parent = recent[up]
+            if parent is None or not parent.start <= start < parent.end:
+                parent = self.frame(up, start)
+            if parent is not None:
+                parents += (parent,)
+        frame = Frame(level, window, parents, recent[level])
+        if self.calendar.auction_seconds:
+            self._await_auction(frame)
+        recent[level] = frame
         return frame
 
-    def _ready(self, end: int) -> int:
-        """``end``, or the end of the closing auction that begins there."""
-        auction = self.calendar.auction_seconds
-        if not auction:
-            return end
-        after = self.calendar.window(Interval.M1, end)
-        return end + auction if after is not None and after.end == end else end
+    def _await_auction(self, frame: Frame) -> None:
+        """Where the closing auction begins as the window ends, its prints are in time until it is over."""
+        after = self.calendar.window(Interval.M1, frame.end)
+        if after is not None and after.end == frame.end:
+            frame.ready_key = second_key(frame.end + self.calendar.auction_seconds)

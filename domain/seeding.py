@@ -6,6 +6,7 @@ the closed part of every running window is built anew from both, so it does not 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from operator import attrgetter
 from typing import NamedTuple
@@ -77,7 +78,7 @@ def seed(cascade: Cascade, bars: Iterable[Bar], *, through: int, since: int | No
     cascade.open = shadow.open
     cascade.seeded_key = through_key
     is_whole = is_heard and not cascade.minute.partial and not any(one and one.partial for one in cascade.open)
-    cascade.minutes = None if is_whole else own
+    cascade.minutes = None if is_whole else deque(own)
 
 
 def _shadow(cascade: Cascade) -> Cascade:
