@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from domain.interval import Interval
 from providers.demo import table, wire
 from providers.demo.faults import Faults
 from providers.demo.instruments import Listing
@@ -121,37 +120,37 @@ class ChartSession:
         return [self._stamped("symbol_resolved", resolve_id, resolved(listing))]
 
     def _create_series(self, params: Params) -> list[bytes]:
-        series_id, turnaround, resolve_id, resolution, count, *rest = self._named("create_series", params, 5)
-        interval, extent = self._asked("create_series", params, resolution, count, rest[0] if rest else "")
+        series_id, turnaround, resolve_id, code, count, *rest = self._named("create_series", params, 5)
+        resolution, extent = self._asked("create_series", params, code, count, rest[0] if rest else "")
         loading = self._stamped("series_loading", series_id, turnaround)
         found = self._listing_of(resolve_id)
-        reason = interval if not isinstance(interval, Interval) else found if isinstance(found, str) else ""
+        reason = resolution if not isinstance(resolution, wire.Resolution) else found if isinstance(found, str) else ""
         if not reason and len(self._series) >= MAX_SERIES and series_id not in self._series:
             reason = "exceed limit of series"
-        if reason or not isinstance(found, Listing) or not isinstance(interval, Interval):
+        if reason or not isinstance(found, Listing) or not isinstance(resolution, wire.Resolution):
             return [loading, self._series_error(series_id, turnaround, reason)]
-        series = Series(self.name, series_id, turnaround, found, interval)
+        series = Series(self.name, series_id, turnaround, found, resolution)
         self._series[series_id] = series
         self._start_load(series, extent)
         return [loading]
 
     def _modify_series(self, params: Params) -> list[bytes]:
-        series_id, turnaround, resolve_id, resolution, *rest = self._named("modify_series", params, 4)
+        series_id, turnaround, resolve_id, code, *rest = self._named("modify_series", params, 4)
         old = self._series.get(series_id)
         if old is None:
             return [self._series_error(series_id, turnaround, "unknown series")]
-        interval, extent = self._asked("modify_series", params, resolution, MAX_BARS_PER_LOAD, rest[0] if rest else "")
+        resolution, extent = self._asked("modify_series", params, code, MAX_BARS_PER_LOAD, rest[0] if rest else "")
         loading = self._stamped("series_loading", series_id, turnaround)
         found = self._listing_of(resolve_id)
-        if isinstance(found, str) or not isinstance(interval, Interval):
-            reason = found if isinstance(found, str) else interval
+        if isinstance(found, str) or not isinstance(resolution, wire.Resolution):
+            reason = found if isinstance(found, str) else resolution
             return [loading, self._series_error(series_id, turnaround, reason)]
         series = old
-        if (old.listing, old.interval) == (found, interval):
+        if (old.listing, old.resolution) == (found, resolution):
             series.turnaround = turnaround
         else:
             extent = extent if rest and rest[0] else Extent(count=max(old.sent, 1))
-            series = self._series[series_id] = Series(self.name, series_id, turnaround, found, interval)
+            series = self._series[series_id] = Series(self.name, series_id, turnaround, found, resolution)
         self._start_load(series, extent)
         return [loading]
 
@@ -183,14 +182,14 @@ class ChartSession:
         return [self._stamped("timescale_update", {}, empty)]
 
     def _get_first_bar_time(self, params: Params) -> list[bytes]:
-        resolve_id, resolution = self._named("get_first_bar_time", params, 2)
-        interval = wire.resolution_of(resolution)
+        resolve_id, code = self._named("get_first_bar_time", params, 2)
+        resolution = wire.resolution_of(code)
         found = self._listing_of(resolve_id)
-        if not isinstance(interval, Interval) or not isinstance(found, Listing):
+        if not isinstance(resolution, wire.Resolution) or not isinstance(found, Listing):
             raise SessionEnded(wire.invalid_parameters(self.name, "get_first_bar_time", params))
 
         def run(now_ms: int) -> list[bytes]:
-            rows = self._market.rows(found, interval, now_ms)
+            rows = self._market.rows(found, resolution.interval, now_ms, months=resolution.months)
             return [self._stamped("first_bar_time", resolve_id, int(start)) for start in rows[:1, table.START]]
 
         self.load = Load(run, list)
@@ -205,14 +204,14 @@ class ChartSession:
         return tuple(params)  # type: ignore[arg-type]  # counts and ranges are checked by `_asked`
 
     def _asked(
-        self, method: str, params: Params, resolution: object, count: object, span: object
-    ) -> tuple[Interval | str, Extent]:
-        """Interval (or why it is refused) and extent. Raises SessionEnded if either makes no sense."""
-        interval = wire.resolution_of(resolution)
+        self, method: str, params: Params, code: object, count: object, span: object
+    ) -> tuple[wire.Resolution | str, Extent]:
+        """Resolution (or why it is refused) and extent. Raises SessionEnded if either makes no sense."""
+        resolution = wire.resolution_of(code)
         extent = extent_of(count, span, self._now() // 1_000)
-        if interval is None or extent is None:
+        if resolution is None or extent is None:
             raise SessionEnded(wire.invalid_parameters(self.name, method, params))
-        return interval, extent
+        return resolution, extent
 
     def _listing_of(self, resolve_id: str) -> Listing | str:
         """What was resolved under this id, or the reason of a series_error."""

@@ -67,15 +67,23 @@ class History:
         return trades_of(child_stream(stream, int(row[minutes.START])), row)
 
     def rows(
-        self, listing: Listing, interval: Interval, at_ms: int, *, count: int | None = None, since: int | None = None
+        self,
+        listing: Listing,
+        interval: Interval,
+        at_ms: int,
+        *,
+        count: int | None = None,
+        since: int | None = None,
+        months: int = 1,
     ) -> Ints:
         """Bars (columns of `table`) of the trades up to and including ``at_ms`` (event time), ascending.
 
         At most the newest ``count``. With ``since`` (epoch s), bars of days that closed before it may be left out.
+        ``months`` is how many make a bar of ``1M``: the service has quarters, halves and years too.
         """
         seconds = interval.seconds
         if seconds is None:
-            found = self._long_rows(listing, interval, at_ms, count, since)
+            found = self._long_rows(listing, interval, at_ms, count, since, months)
             return found if count is None else found[max(len(found) - count, 0) :]
         wanted = WINDOW_BARS if count is None else min(count, WINDOW_BARS)
         return table.finished(self._intraday_rows(listing, seconds, at_ms, wanted, since), seconds)
@@ -173,25 +181,26 @@ class History:
     # Days, weeks and months never touch minutes, but for those of the running day.
 
     def _long_rows(
-        self, listing: Listing, interval: Interval, at_ms: int, count: int | None, since: int | None
+        self, listing: Listing, interval: Interval, at_ms: int, count: int | None, since: int | None, months: int
     ) -> Ints:
         timetable = self.timetable(listing)
         index = timetable.index_at(at_ms // 1_000)
         first = timetable.first_priced
         if count is not None:
-            first = max(first, index - (count + 1) * _MOST_DAYS[interval])
+            first = max(first, index - (count + 1) * _MOST_DAYS[interval] * months)
         if since is not None:
             first = max(first, bisect.bisect_right(timetable.closes, since) - 1)
-        first = _period_start(timetable, interval, first)
+        first = _period_start(timetable, interval, first, months)
         days = self._days_until(listing, timetable, at_ms, first, index)
         if not len(days):
             return days
-        known = _period_keys(np.array(timetable.keys[first:]), interval)  # sessions to come included
+        known = _period_keys(np.array(timetable.keys[first:]), interval, months)  # sessions to come included
         bars = table.grouped(days, known[: len(days)])
         bars[:, table.KEY] = keys = np.unique(known[: len(days)])
         # A span runs to the period's last close, which may be to come. In the first week of all it begins with days
         # that have no price.
-        starts = _period_keys(np.array(timetable.keys), interval) if first <= timetable.first_priced else known
+        whole = first <= timetable.first_priced
+        starts = _period_keys(np.array(timetable.keys), interval, months) if whole else known
         opens = timetable.opens[len(timetable.opens) - len(starts) :]
         bars[:, table.START] = np.array(opens)[np.searchsorted(starts, keys)]
         bars[:, table.END] = np.array(timetable.closes[first:])[np.searchsorted(known, keys, side="right") - 1]
@@ -221,20 +230,20 @@ def _bar_count(rows: Ints, seconds: int) -> int:
     return 1 + int(np.count_nonzero(starts[1:] != starts[:-1])) if len(rows) else 0
 
 
-def _period_keys(days: Ints, interval: Interval) -> Ints:
+def _period_keys(days: Ints, interval: Interval, months: int) -> Ints:
     """Key of the day, week (its Monday) or month (its 1st) of each trading date; all at 00:00 UTC, epoch s."""
     if interval is Interval.D1:
         return days
     if interval is Interval.W1:
         return days - (days + _MONDAY_OFFSET) % _WEEK
-    months = days.astype("datetime64[s]").astype("datetime64[M]")
-    keys: Ints = months.astype("datetime64[s]").astype(np.int64)
+    number = days.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)  # since January 1970
+    keys: Ints = (number - number % months).astype("datetime64[M]").astype("datetime64[s]").astype(np.int64)
     return keys
 
 
-def _period_start(timetable: Timetable, interval: Interval, index: int) -> int:
+def _period_start(timetable: Timetable, interval: Interval, index: int, months: int) -> int:
     """Index of the first priced day in the period that holds day ``index``."""
     first = timetable.first_priced
-    low = max(first, index + 1 - _MOST_DAYS[interval])
-    keys = _period_keys(np.array(timetable.keys[low : index + 1]), interval)
+    low = max(first, index + 1 - _MOST_DAYS[interval] * months)
+    keys = _period_keys(np.array(timetable.keys[low : index + 1]), interval, months)
     return low + int(np.searchsorted(keys, keys[-1])) if len(keys) else index

@@ -66,14 +66,22 @@ class DemoMarket:
         return self.listing(symbol).instrument()
 
     def rows(
-        self, listing: Listing, interval: Interval, now_ms: int, *, count: int | None = None, since: int | None = None
+        self,
+        listing: Listing,
+        interval: Interval,
+        now_ms: int,
+        *,
+        count: int | None = None,
+        since: int | None = None,
+        months: int = 1,
     ) -> Ints:
         """Bars as integers (columns of `table`), ascending, the last one perhaps in progress at ``now_ms``.
 
         Now is less the feed's delay. At most the newest ``count``, and none that ends before ``since`` (epoch s)
         beyond the first of a day. Days and longer reach back to 2010, finer intervals 5,000 bars.
         """
-        return self.history.rows(listing, interval, now_ms - listing.delay_seconds * 1_000, count=count, since=since)
+        at_ms = now_ms - listing.delay_seconds * 1_000
+        return self.history.rows(listing, interval, at_ms, count=count, since=since, months=months)
 
     def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime, now: datetime) -> list[Bar]:
         """Bars whose ``open_time`` is in ``[start, end)`` as known at ``now``; the one in progress is FORMING.

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from domain.interval import Interval
 from providers.demo import table, wire
 from providers.demo.faults import Faults
 from providers.demo.instruments import Listing
@@ -42,9 +41,9 @@ class Loaded(NamedTuple):
 class Series:
     """Bars of one listing and interval under the ids that the client chose."""
 
-    def __init__(self, session: str, name: str, turnaround: str, listing: Listing, interval: Interval) -> None:
+    def __init__(self, session: str, name: str, turnaround: str, listing: Listing, resolution: wire.Resolution) -> None:
         self.session, self.name, self.turnaround = session, name, turnaround
-        self.listing, self.interval = listing, interval
+        self.listing, self.resolution = listing, resolution
         self.is_live = False
         self._first_index, self._last_index = 0, -1
         self._first_start: int | None = None
@@ -58,7 +57,7 @@ class Series:
     def find(self, market: DemoMarket, extent: Extent, now_ms: int) -> Loaded:
         """The bars of ``extent`` as of ``now_ms``; may take a second, so not for the socket's loop."""
         count = None if extent.since is not None or extent.until is not None else extent.count
-        rows = market.rows(self.listing, self.interval, now_ms, count=count, since=extent.since)
+        rows = self._rows(market, now_ms, count=count, since=extent.since)
         starts = rows[:, table.START]
         if extent.since is not None:
             rows = rows[starts >= extent.since]
@@ -71,6 +70,10 @@ class Series:
         if self._first_start is None:
             return self.find(market, Extent(count=count), now_ms)
         return self.find(market, Extent(count=count, until=self._first_start - 1), now_ms)
+
+    def _rows(self, market: DemoMarket, now_ms: int, count: int | None = None, since: int | None = None) -> Ints:
+        interval, months = self.resolution
+        return market.rows(self.listing, interval, now_ms, count=count, since=since, months=months)
 
     def accept(self, loaded: Loaded, faults: Faults) -> list[bytes]:
         """The messages that bring ``loaded`` to the client; bars it already has are not sent again."""
@@ -100,9 +103,9 @@ class Series:
         self._flushed_ms = now_ms
         last = self._last
         if last is None:
-            rows = market.rows(self.listing, self.interval, now_ms, count=1)
+            rows = self._rows(market, now_ms, count=1)
         else:
-            rows = market.rows(self.listing, self.interval, now_ms, since=last[table.START])
+            rows = self._rows(market, now_ms, since=last[table.START])
             rows = rows[rows[:, table.START] >= last[table.START]]
         messages: list[bytes] = []
         for row in rows.tolist():
@@ -119,7 +122,7 @@ class Series:
 
     def correction(self, market: DemoMarket, now_ms: int) -> list[bytes]:
         """A late correction: the bar before the last once more, with a higher high and more volume."""
-        rows = market.rows(self.listing, self.interval, now_ms, count=2)
+        rows = self._rows(market, now_ms, count=2)
         if not self.is_live or len(rows) < 2 or self.sent < 2:
             return []
         row = rows[0].tolist()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import orjson
 
@@ -34,13 +35,21 @@ _RESOLUTIONS = {
     "M": Interval.MN1,
     "1M": Interval.MN1,
 }
+_MONTHS = {"3M": 3, "6M": 6, "12M": 12}
 NODE = "demo-series-1"
 _SECONDS = re.compile(r"[0-9]{0,4}S")
 _CUSTOM = re.compile(r"[0-9]{1,4}[HDWMRT]?|[RT]")
 
 
-def resolution_of(code: object) -> Interval | str | None:
-    """The interval of a resolution code; a series_error reason if it needs an entitlement; None if it is invalid.
+class Resolution(NamedTuple):
+    """What a series is made of: one of our intervals, or several months a bar."""
+
+    interval: Interval
+    months: int = 1
+
+
+def resolution_of(code: object) -> Resolution | str | None:
+    """What a resolution code means; a series_error reason if it needs an entitlement; None if it is invalid.
 
     Case matters: ``1M`` is a month and ``15m`` is invalid.
     """
@@ -48,7 +57,9 @@ def resolution_of(code: object) -> Interval | str | None:
         return None
     found = _RESOLUTIONS.get(code)
     if found is not None:
-        return found
+        return Resolution(found)
+    if code in _MONTHS:
+        return Resolution(Interval.MN1, _MONTHS[code])
     if _SECONDS.fullmatch(code):
         return "seconds_not_entitled"
     return "custom_resolution" if _CUSTOM.fullmatch(code) else None
