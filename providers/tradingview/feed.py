@@ -37,6 +37,7 @@ class QuoteFeed:
         self._outgoing = outgoing
         self._random = random
         self.quotes: dict[str, SymbolQuote] = {}  # by the provider's key
+        self.heads: dict[bytes, SymbolQuote] = {}  # by how the updates of its subscription begin
         self._sessions: dict[str, _QuoteSession] = {}
         self._touched: list[SymbolQuote] = []
         self._is_open = False
@@ -73,6 +74,7 @@ class QuoteFeed:
         """A new connection: everything is subscribed under new session ids."""
         self._is_open = True
         self._sessions.clear()
+        self.heads.clear()
         self._prober.open()
         self._subscribe(list(self.quotes), now_ns)
 
@@ -80,6 +82,7 @@ class QuoteFeed:
         """The connection is gone."""
         self._is_open = False
         self._sessions.clear()
+        self.heads.clear()
 
     def receive(self, session_id: str, data: QuoteData, now_ns: int, events: list[StreamEvent]) -> None:
         """A ``qsd``."""
@@ -169,7 +172,10 @@ class QuoteFeed:
     def _fill(self, session: _QuoteSession, keys: list[str], now_ns: int) -> None:
         session.keys.update(keys)
         for key in keys:
-            self.quotes[key].begin(session.id, now_ns)
+            quote = self.quotes[key]
+            self.heads.pop(quote.head, None)
+            quote.begin(session.id, now_ns)
+            self.heads[quote.head] = quote
         for start in range(0, len(keys), _CALL_SYMBOLS):
             batch = keys[start : start + _CALL_SYMBOLS]
             self._outgoing.append(encode_call("quote_add_symbols", [session.id, *batch]))
@@ -177,7 +183,8 @@ class QuoteFeed:
     def _unsubscribe(self, keys: list[str]) -> None:
         self._forget(keys)
         for key in keys:
-            del self.quotes[key]
+            quote = self.quotes.pop(key)
+            self.heads.pop(quote.head, None)
 
     def _forget(self, keys: list[str]) -> None:
         """Take symbols out of their sessions; a session that holds none is deleted."""

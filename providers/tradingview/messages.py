@@ -72,6 +72,18 @@ class Call(msgspec.Struct, gc=False):
         return value if isinstance(value, str) else ""
 
 
+QUOTE_START = b'{"m":"qsd"'
+FIELDS_MARK = b',"v":'
+QUOTE_END = b"}]}"
+decode_fields = msgspec.json.Decoder(QuoteFields).decode
+
+
+def quote_head(session_id: str, key: str) -> bytes:
+    """How every update of a subscription begins, up to ``FIELDS_MARK``, as the service writes it."""
+    session, name = msgspec.json.encode(session_id), msgspec.json.encode(key)
+    return QUOTE_START + b',"p":[' + session + b',{"n":' + name + b',"s":"ok"'
+
+
 class _LooseData(msgspec.Struct, gc=False):
     n: str
     v: dict[str, Any]
@@ -83,7 +95,7 @@ class _LooseMessage(msgspec.Struct, gc=False):
     p: tuple[str, _LooseData]
 
 
-decode_quote = msgspec.json.Decoder(QuoteMessage).decode
+_decode_quote = msgspec.json.Decoder(QuoteMessage).decode
 _decode_loose = msgspec.json.Decoder(_LooseMessage).decode
 _decode_call = msgspec.json.Decoder(Call).decode
 # A deeply nested payload is the one thing that makes the decoder raise something else.
@@ -100,7 +112,7 @@ def parse_quote(payload: bytes) -> tuple[str, QuoteData]:
     A field that is no sensible value of its kind is taken for "no value"; the others count.
     """
     try:
-        return decode_quote(payload).p
+        return _decode_quote(payload).p
     except msgspec.ValidationError:
         pass
     except BROKEN as error:

@@ -24,7 +24,7 @@ from domain.instrument import Instrument
 from domain.tick import Quote, Tick, tick_key
 from providers.base import FeedEvent, FeedEventKind, StreamEvent
 from providers.tradingview.days import is_later_day
-from providers.tradingview.messages import QuoteFields, delay_of
+from providers.tradingview.messages import QuoteFields, delay_of, quote_head
 from providers.tradingview.rhythm import Rhythm
 from providers.tradingview.volume import EXACT_BELOW, after_decrease, missed, to_lots
 
@@ -41,7 +41,7 @@ class SymbolQuote:
 
     __slots__ = (
         "_corrections", "_gap_from", "_is_untimed_told", "_key", "_lots_per_unit", "_since", "_symbol",
-        "_total_before", "ask", "bid", "delay_seconds", "failed", "has_volume", "high", "instrument",
+        "_total_before", "ask", "bid", "delay_seconds", "failed", "has_volume", "head", "high", "instrument",
         "is_completed", "is_settled", "is_touched", "low", "name", "open", "prev_close", "price", "retry_at_ns",
         "rhythm", "second", "session_id", "total",
     )  # fmt: skip
@@ -49,6 +49,7 @@ class SymbolQuote:
     def __init__(self, instrument: Instrument) -> None:
         self.name = instrument.provider_code  # the provider's key, verbatim
         self.session_id = self.failed = ""
+        self.head = b""  # how this subscription's updates begin
         self.price: float | None = None
         self.second: int | None = None
         self.total: int | None = None
@@ -76,7 +77,7 @@ class SymbolQuote:
 
     def begin(self, session_id: str, now_ns: int) -> None:
         """A new subscription: what comes next is a snapshot, which makes no tick."""
-        self.session_id = session_id
+        self.session_id, self.head = session_id, quote_head(session_id, self.name)
         self.failed = ""
         self.is_completed = self.is_settled = False
         self._since = now_ns // _SECOND_NS - self.delay_seconds
@@ -104,6 +105,7 @@ class SymbolQuote:
     def fail(self, reason: str, now_ns: int, retry_at_ns: int, events: list[StreamEvent]) -> None:
         """The provider refuses this symbol; asked again at ``retry_at_ns``."""
         self.failed, self.retry_at_ns = reason, retry_at_ns
+        self.is_settled = False
         self._tell(FeedEventKind.SYMBOL_ERROR, now_ns, events, reason=reason)
 
     def is_behind(self, fields: QuoteFields) -> bool:

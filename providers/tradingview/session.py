@@ -12,13 +12,23 @@ from datetime import UTC, datetime
 from domain.errors import ProtocolError
 from domain.instrument import Instrument
 from providers.base import FeedEvent, FeedEventKind, StreamEvent
-from providers.tradingview.codec import QUOTE_HEADERS, QUOTE_START, encode, encode_call, is_heartbeat, split
+from providers.tradingview.codec import encode, encode_call, is_heartbeat, split
 from providers.tradingview.feed import QuoteFeed
-from providers.tradingview.messages import BROKEN, Call, QuoteData, Unreadable, decode_quote, parse_call, parse_quote
+from providers.tradingview.messages import (
+    BROKEN,
+    FIELDS_MARK,
+    QUOTE_END,
+    QUOTE_START,
+    Call,
+    QuoteData,
+    Unreadable,
+    decode_fields,
+    parse_call,
+    parse_quote,
+)
 
 ANONYMOUS = "unauthorized_user_token"
 _LONGEST_HEARTBEAT = 32
-_SHORT = len(QUOTE_HEADERS)
 
 
 class Session:
@@ -46,15 +56,18 @@ class Session:
         """Take in one message. Raises ProtocolError where the service ends the connection; what came before it in
         the message is in ``events`` all the same."""
         for payload in split(message, self._faults):
-            try:
-                if payload.startswith(QUOTE_START):
-                    self._quote(*parse_quote(payload), now_ns, events)
-                else:
-                    self._other(payload, now_ns, events)
-            except Unreadable as error:
-                self._faults.append(error)
+            self._read(payload, now_ns, events)
         if self._faults:
             self._report(now_ns, events)
+
+    def _read(self, payload: bytes, now_ns: int, events: list[StreamEvent]) -> None:
+        try:
+            if payload.startswith(QUOTE_START):
+                self._quote(*parse_quote(payload), now_ns, events)
+            else:
+                self._other(payload, now_ns, events)
+        except Unreadable as error:
+            self._faults.append(error)
 
     def _other(self, payload: bytes, now_ns: int, events: list[StreamEvent]) -> None:
         if is_heartbeat(payload):
@@ -92,7 +105,7 @@ class StreamSession(Session):
     def __init__(self, *, token: str = "", random: Callable[[], float]) -> None:
         super().__init__(token=token, random=random)
         self._feed = QuoteFeed(self.outgoing, random)
-        self._quotes = self._feed.quotes
+        self._heads = self._feed.heads
         self.has_data = False
         self.take_quotes = self._feed.take_quotes
         self.wake = self._feed.wake
@@ -123,21 +136,25 @@ class StreamSession(Session):
         self.outgoing.clear()
 
     def receive(self, message: bytes, now_ns: int, events: list[StreamEvent]) -> None:
-        # The short way for nearly every message; whatever is unusual about one, it is read again the long way.
-        size = len(message)
-        if size < _SHORT:
-            header, start = QUOTE_HEADERS[size]
-            if message.startswith(header):
-                try:
-                    session_id, data = decode_quote(message[start:]).p
-                except BROKEN:
-                    return super().receive(message, now_ns, events)
-                quote = self._quotes.get(data.n)
-                if quote is not None and quote.is_settled and quote.session_id == session_id and data.s == "ok":
-                    if not quote.is_touched:
-                        self._feed.touch(quote)
-                    return quote.update(data.v, now_ns, events)
-        return super().receive(message, now_ns, events)
+        heads, read = self._heads, self._read
+        for payload in split(message, self._faults):
+            # Nearly every packet is an update that begins with bytes known since its symbol was subscribed, so only
+            # its fields are decoded. Whatever is unusual about it is read the long way.
+            head, _, fields = payload.partition(FIELDS_MARK)
+            quote = heads.get(head)
+            if quote is None or not quote.is_settled or not fields.endswith(QUOTE_END):
+                read(payload, now_ns, events)
+                continue
+            try:
+                changed = decode_fields(fields[:-3])
+            except BROKEN:
+                read(payload, now_ns, events)
+                continue
+            if not quote.is_touched:
+                self._feed.touch(quote)
+            quote.update(changed, now_ns, events)
+        if self._faults:
+            self._report(now_ns, events)
 
     def _quote(self, session_id: str, data: QuoteData, now_ns: int, events: list[StreamEvent]) -> None:
         self.has_data = True
