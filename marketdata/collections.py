@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
+from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
@@ -17,13 +20,13 @@ _CLUSTERED = {"clusteredIndex": {"key": {"_id": 1}, "unique": True}}
 _ZSTD = {"storageEngine": {"wiredTiger": {"configString": "block_compressor=zstd"}}}
 _OPTIONS: dict[str, Document] = {BARS: _CLUSTERED | _ZSTD, REVISIONS: _CLUSTERED | _ZSTD, SERIES: {}}
 
-_ensured: set[tuple[int, str]] = set()
+_ensured: WeakKeyDictionary[MongoClient[Document], set[str]] = WeakKeyDictionary()
 
 
 def ensure(database: Database[Document]) -> None:
     """Make the collections that are not there; harmless to repeat and to do in several processes at once."""
-    known = (id(database.client), database.name)
-    if known in _ensured:
+    known = _ensured.setdefault(database.client, set())
+    if database.name in known:
         return
     with unavailable():
         for name, options in _OPTIONS.items():
@@ -32,4 +35,4 @@ def ensure(database: Database[Document]) -> None:
             except OperationFailure as error:
                 if error.code != _NAMESPACE_EXISTS:
                     raise
-    _ensured.add(known)
+    known.add(database.name)

@@ -29,10 +29,13 @@ def database() -> Database[Document]:
     replica set would deny it sessions for ever; so a client is kept only after it has seen a replica set.
     """
     pid = os.getpid()
-    if pid not in _databases:
-        _databases.clear()
-        _databases[pid] = connect(settings.MONGODB_URI)[settings.MONGODB_DATABASE]
-    return _databases[pid]
+    known = _databases.get(pid)
+    if known is None:
+        found = connect(settings.MONGODB_URI)[settings.MONGODB_DATABASE]
+        known = _databases.setdefault(pid, found)
+        if known is not found:  # another thread was faster
+            found.client.close()
+    return known
 
 
 def connect(uri: str, *, timeout_ms: int = 5_000) -> MongoClient[Document]:

@@ -36,6 +36,8 @@ def queue_sync(symbol_code: str) -> int:
     Raises UnknownSymbol.
     """
     symbol = Symbol.objects.with_code(symbol_code)
+    if symbol.status == Symbol.Status.RETIRED:
+        return 0
     now = timezone.now()
     # The queue's rows and ours are in one database: both are written or none.
     with transaction.atomic():
@@ -48,6 +50,8 @@ def queue_sync(symbol_code: str) -> int:
 def sync_series(symbol_code: str, interval: str) -> dict[str, int]:
     """Bring one series up to date; what cannot be reached now is tried again later, ever more rarely."""
     symbol = Symbol.objects.with_code(symbol_code)
+    if symbol.status == Symbol.Status.RETIRED:  # since it was queued
+        return _counts(SyncResult())
     row = SeriesSync.objects.begin(symbol, interval, timezone.now())
     try:
         with opened_provider(symbol.provider) as provider:
@@ -56,8 +60,13 @@ def sync_series(symbol_code: str, interval: str) -> dict[str, int]:
         _note_failure(row, symbol_code, error)
         if not isinstance(error, ProviderUnavailable | StoreUnavailable):
             raise
-        return {"inserted": 0, "replaced": 0, "unchanged": 0}
+        return _counts(SyncResult())
     _note_success(row, result)
+    return _counts(result)
+
+
+def _counts(result: SyncResult) -> dict[str, int]:
+    """What the queue keeps of a task."""
     return {"inserted": result.inserted, "replaced": result.replaced, "unchanged": result.unchanged}
 
 

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 from django.db import transaction
 
-from domain.errors import InvalidRequest, ProtocolError, ProviderUnavailable
+from domain.errors import InvalidRequest, ProtocolError, ProviderRejected, ProviderUnavailable, UnknownSymbol
 from domain.instrument import Instrument, is_symbol
 from providers.base import Provider
 from symbols.models import Exchange, Symbol
@@ -77,15 +77,23 @@ def resolve_symbol(*, symbol: Symbol, provider: Provider | None = None) -> bool:
     """
     if symbol.status != Symbol.Status.UNRESOLVED:
         return symbol.status == Symbol.Status.ACTIVE
-    details, reason = _ask(symbol.code, provider)
+    try:
+        details, reason = _ask(symbol.code, provider)
+    except (UnknownSymbol, ProviderRejected) as error:
+        _note_reason(symbol, str(error))
+        raise
     if details is None:
-        symbol.status_reason = reason[:300]
-        symbol.save(update_fields=["status_reason"])
+        _note_reason(symbol, reason)
         return False
     with transaction.atomic():
         _take_details(symbol, details)
         symbol.save()
     return True
+
+
+def _note_reason(symbol: Symbol, reason: str) -> None:
+    symbol.status_reason = reason[:300]
+    symbol.save(update_fields=["status_reason"])
 
 
 def _announce(code: str) -> None:

@@ -174,6 +174,12 @@ def test_a_provider_that_is_away_is_tried_again_ever_more_rarely_by_one_schedule
     assert pauses == [30, 60]
 
 
+def test_a_retired_symbol_is_not_synced(bitcoin, repository):
+    queue_sync(BTC)
+    Symbol.objects.update(status=Symbol.Status.RETIRED)
+    assert (queue_sync(BTC), sync_series(BTC, "1d")["inserted"], Schedule.objects.count()) == (0, 0, 0)
+
+
 def test_an_unknown_symbol_cannot_be_synced(db):
     with pytest.raises(UnknownSymbol):
         queue_sync("DEMO:NOPE")

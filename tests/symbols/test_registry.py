@@ -72,6 +72,15 @@ def test_an_unresolved_symbol_is_resolved_once_its_provider_is_back(demo, settin
     assert "トヨタ" in symbol.name
 
 
+def test_an_unresolved_symbol_that_turns_out_not_to_exist_says_so(demo, settings):
+    settings.DEMO_MARKET_URL = NOBODY
+    symbol, _ = add_symbol(code="DEMO:NOSUCHTHING")
+    settings.DEMO_MARKET_URL = demo.url
+    with pytest.raises(UnknownSymbol):
+        resolve_symbol(symbol=symbol)
+    assert not Symbol.objects.get().status_reason.startswith("not resolved yet")
+
+
 def test_a_symbol_that_the_provider_does_not_know_is_refused(demo):
     with pytest.raises(UnknownSymbol):
         add_symbol(code="DEMO:NOSUCHTHING")
