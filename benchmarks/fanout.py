@@ -1,7 +1,7 @@
 """Fan-out: one publisher, through Redis, to many WebSocket clients of one server process.
 
-``python -m benchmarks.fanout [--quick]``. Three servers get the same messages (a closed bar, about 300 bytes) in turn, round after
-round: our hub in daphne, a Channels consumer that subscribes each client to the channel layer, in daphne, and the
+``python -m benchmarks.fanout [--quick]``. Three servers get the same messages (a closed bar, about 300 bytes) in turn,
+round after round: our hub in daphne, a Channels consumer that subscribes each client to the channel layer, in daphne, and the
 limit: frames made once and written to bare asyncio transports. The clients are one epoll program (fanout_client.c).
 """
 
@@ -19,15 +19,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 SYMBOL = "DEMO:BTCUSD"
 SUBSCRIBE = f'{{"type":"subscribe","symbols":["{SYMBOL}"],"intervals":["1m"]}}'
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 LIMIT_SECONDS = 20.0
-# Deliveries of one burst: what each server does in about a second or two.
-DELIVERIES = {"hub": 60_000, "layer": 5_000, "limit": 80_000}
+# Deliveries of one burst: what each server does in about a second.
+DELIVERIES = {"hub": 200_000, "layer": 5_000, "limit": 80_000}
 
 
 class Burst(NamedTuple):
@@ -201,9 +201,7 @@ async def measure(clients: int, *, program: Path, redis_url: str, rounds: int, s
         report(clients, servers, bursts, delays)
 
 
-def report(
-    clients: int, servers: dict[str, Server], bursts: dict[str, list[Burst]], delays: dict[str, Delay]
-) -> None:
+def report(clients: int, servers: dict[str, Server], bursts: dict[str, list[Burst]], delays: dict[str, Delay]) -> None:
     print(f"\n{clients} clients    deliveries/s  a CPU second of the server  arrived   10/s: p50 ms   p99 ms  arrived")
     wall, cpu = {}, {}
     for name, results in bursts.items():

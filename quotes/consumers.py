@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import structlog
-from channels.db import database_sync_to_async
 
 from quotes import messages, requests
 from quotes.budget import Budget
@@ -16,7 +15,6 @@ from quotes.cache import RedisError
 from quotes.hub import Hub, current_hub
 from quotes.outlet import Message, Outlet, Send, outlet_for
 from quotes.requests import Ack, BadRequest, Subscribe, Unsubscribe
-from symbols.models import Symbol
 
 NO_SESSION, NO_ACK, TOO_LARGE, TOO_MANY, TRY_LATER = 4401, 4408, 4413, 4429, 1013
 MOST_SYMBOLS, MOST_SERIES = 100, 500
@@ -63,7 +61,7 @@ class LiveConsumer:
         # Accepted first, even if only to be closed: browsers are told nothing about a refused handshake.
         await self._send({"type": "websocket.accept"})
         user = self._scope.get("user")
-        if user is None or not await database_sync_to_async(lambda: user.is_authenticated and user.is_active)():
+        if user is None or not (user.is_authenticated and user.is_active):  # loaded by the session's middleware
             await self._refuse(NO_SESSION, receive)
         elif not await self._hub.ready(_READY_SECONDS):
             await self._refuse(TRY_LATER, receive)
@@ -227,11 +225,10 @@ class LiveConsumer:
             self._close(TOO_MANY)
 
     async def _subscribe(self, request: Subscribe) -> None:
-        known: set[str] = await database_sync_to_async(_known_symbols)(request.symbols)
-        unknown = [place for place, symbol in enumerate(request.symbols) if symbol not in known]
-        if unknown:
-            place = unknown[0]
-            raise BadRequest("unknown_symbol", f"{request.symbols[place]} is not registered", f"symbols[{place}]")
+        unknown = await self._hub.registered.first_unknown(request.symbols)
+        if unknown is not None:
+            place = request.symbols.index(unknown)
+            raise BadRequest("unknown_symbol", f"{unknown} is not registered", f"symbols[{place}]")
         self._check_room(request)
         for symbol in request.symbols:
             self.symbols.setdefault(symbol, set()).update(request.intervals)
@@ -271,7 +268,3 @@ class LiveConsumer:
     async def _say_close(self, code: int) -> None:
         log.info("live_connection_closed", code=code, unacknowledged=self._budget.sent - self._budget.acknowledged)
         await self._send({"type": "websocket.close", "code": code})
-
-
-def _known_symbols(codes: tuple[str, ...]) -> set[str]:
-    return set(Symbol.objects.active().filter(code__in=codes).values_list("code", flat=True))

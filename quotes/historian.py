@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 
 from domain.bar import Bar
-from domain.errors import PocketQuantError
+from domain.errors import PocketQuantError, UnsupportedInterval
 from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata.repository import BarRepository
@@ -119,6 +119,9 @@ class Historian:
                 await self._heal(instrument, list(minutes), now)
             if seed is not None and seed.due <= now:
                 await self._seed(instrument, int(now) - instrument.delay_seconds)
+        except UnsupportedInterval as error:  # asking again would get the same answer
+            log.warning("history_has_another_grid", symbol=symbol, reason=str(error))
+            self._give_up(symbol, minutes, seed, str(error))
         except PocketQuantError as error:
             log.warning("history_not_asked", symbol=symbol, reason=str(error))
             self._put_off(instrument, minutes, seed, str(error))
@@ -183,6 +186,13 @@ class Historian:
                 self._try_again(instrument, minute, reason)
         if seed is not None and self._seeds.get(instrument.symbol) is seed:
             self._seeds[instrument.symbol] = self._later(seed)
+
+    def _give_up(self, symbol: str, minutes: dict[int, Work], seed: Work | None, reason: str) -> None:
+        for minute in minutes:
+            if self._minutes[symbol].pop(minute, None):
+                self._audit.note("not_healed", symbol=symbol, reason=f"minute {minute}: {reason}")
+        if seed is not None and self._seeds.get(symbol) is seed:
+            del self._seeds[symbol]
 
     def _try_again(self, instrument: Instrument, minute: int, reason: str) -> None:
         minutes = self._minutes[instrument.symbol]

@@ -23,6 +23,7 @@ from quotes.cache import LiveCache, RedisError
 from quotes.endings import end
 from quotes.outlet import Message
 from quotes.publish import shard_of
+from quotes.registered import Registered
 from quotes.snapshots import SILENT_OFFLINE_SECONDS, SILENT_STALE_SECONDS, SnapshotReader
 from quotes.status import FeedState, Status
 from quotes.subscription import ShardSubscription
@@ -49,7 +50,7 @@ class Hub:
     """Knows who follows what, and passes messages on. Lives as long as its event loop."""
 
     def __init__(self, *, layer: Any, cache: LiveCache, clock: Callable[[], float] = time.monotonic) -> None:
-        self.cache, self.snapshots = cache, SnapshotReader(cache)
+        self.cache, self.snapshots, self.registered = cache, SnapshotReader(cache), Registered()
         self._clock = clock
         self._subscription = ShardSubscription(layer, on_lost=self._lost, on_proved=self._proved)
         self._listeners: set[Listener] = set()
