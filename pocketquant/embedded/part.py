@@ -33,9 +33,11 @@ class Part:
     is_ready: Callable[[], bool]
     outlives: tuple[str, ...] = ()
     runs_once: bool = False
+    is_vital: bool = False  # there is no point in going on without it
     explain_failure: Callable[[], None] = lambda: None
     state: State = State.WAITING
     deaths: int = 0  # in a row: each after less than a healthy time
+    was_given_up: bool = False  # it was said that it keeps dying
     retry_at: float = 0.0
     stop_by: float = field(default=0.0)
 
@@ -47,17 +49,19 @@ class Part:
     def is_settled(self) -> bool:
         return self.state in (State.READY, State.DONE)
 
-    def died(self, now: float) -> float | None:
-        """Count a death; return the seconds until the next try, or None when it is time to give up.
+    def died(self, now: float) -> float:
+        """Count a death; return the seconds until the next try.
 
-        A process that ran well is started again at once; one that keeps dying less and less often, and not for ever.
+        A process that ran well is started again at once, one that keeps dying less and less often.
         """
         self.deaths = 1 if now - self.child.started_at >= _HEALTHY_SECONDS else self.deaths + 1
-        if self.deaths > _MOST_DEATHS:
-            return None
         delay = 0.0 if self.deaths == 1 else min(_FIRST_DELAY_SECONDS * 2 ** (self.deaths - 2), _LONGEST_DELAY_SECONDS)
         self.state, self.retry_at = State.WAITING, now + delay
         return delay
+
+    @property
+    def keeps_dying(self) -> bool:
+        return self.runs_once or self.deaths > _MOST_DEATHS
 
     def seems_settled(self) -> bool:
         """For a process that cannot be asked: it runs, and for a while if it died before."""

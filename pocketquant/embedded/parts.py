@@ -34,7 +34,14 @@ def servers() -> list[Part]:
 
 
 def _server(server: Mongod | Valkey) -> Part:
-    return Part(server.child, server.start, server.is_ready, outlives=_PROGRAMS, explain_failure=server.explain_failure)
+    return Part(
+        server.child,
+        server.start,
+        server.is_ready,
+        outlives=_PROGRAMS,
+        is_vital=isinstance(server, Mongod),
+        explain_failure=server.explain_failure,
+    )
 
 
 def prepare(base_url: str, *, with_demo: bool) -> Part:
@@ -75,7 +82,7 @@ class Gated:
             probe.reset()
             self._start(child)
 
-        return Part(child, start, probe.answers, outlives=("streamer",))
+        return Part(child, start, probe.answers, outlives=("streamer",), is_vital=True)
 
     def streamer(self) -> Part:
         return self._command("streamer", "stream_quotes")

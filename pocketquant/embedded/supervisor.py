@@ -1,6 +1,10 @@
 """The loop that starts the parts, starts them again when they die, and ends them in order.
 
 It never waits for one part: each turn looks at all of them, so that several may start, die or end at once.
+
+A part that dies is started again, and the others go on, since each waits by itself for what it misses. One that keeps
+dying ends all with its last words while we start, when somebody is watching; later only if it is vital: stored bars are
+worth serving without a streamer.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ _HURRIED_SECONDS = 3.0
 _BUSY_TURN_SECONDS = 0.02
 _CALM_TURN_SECONDS = 1.0
 _LOG_TURN_SECONDS = 5.0
+_REMINDER_SECONDS = 20.0
 
 
 class Supervisor:
@@ -50,6 +55,7 @@ class Supervisor:
         self._signals = 0
         self._next_log_turn = 0.0
         self._began = time.monotonic()
+        self._next_reminder = self._began + _REMINDER_SECONDS
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
         os.set_blocking(self._wake_read, False)
@@ -97,9 +103,12 @@ class Supervisor:
                 self._start(part)
             elif part.state in (State.STARTING, State.READY):
                 self._look_at(part, now)
-        if not self._was_ready and self._is_calm():
-            self._was_ready = True
-            self._on_ready()
+        if not self._was_ready:
+            if self._is_calm():
+                self._was_ready = True
+                self._on_ready()
+            else:
+                self._say_what_is_missing(now)
         if now >= self._next_log_turn:
             self._next_log_turn = now + _LOG_TURN_SECONDS
             logfiles.bound(self._logs)
@@ -123,6 +132,7 @@ class Supervisor:
 
     def _say_ready(self, part: Part, word: str) -> None:
         if part.deaths:
+            part.was_given_up = False
             self._terminal.say(f"{part.name} is back.")
         else:
             self._terminal.say(f"  {part.name:<10}{word} after {time.monotonic() - self._began:.1f} s")
@@ -136,11 +146,22 @@ class Supervisor:
             return
         what = part.exit_in_words()
         part.explain_failure()
-        delay = None if part.runs_once else part.died(now)
-        if delay is None:
-            lines = "\n".join(f"    {line}" for line in part.child.last_lines())
-            raise EmbeddedError(f"{what}, which cannot go on. The end of {part.child.log}:\n{lines}")
-        self._terminal.say(f"{what}; starting it again{f' in {delay:g} s' if delay else ''}.")
+        delay = part.died(now)
+        lines = "\n".join(f"    {line}" for line in part.child.last_lines())
+        words = f"The end of {part.child.log}:\n{lines}"
+        if part.keeps_dying and (part.is_vital or not self._was_ready):
+            raise EmbeddedError(f"{what}, which cannot go on. {words}")
+        if part.keeps_dying and not part.was_given_up:
+            part.was_given_up = True
+            self._terminal.say(f"{what}, again; the rest goes on without it, and it is tried now and then. {words}")
+        elif not part.was_given_up:
+            self._terminal.say(f"{what}; starting it again{f' in {delay:g} s' if delay else ''}.")
+
+    def _say_what_is_missing(self, now: float) -> None:
+        if now >= self._next_reminder:
+            self._next_reminder = now + _REMINDER_SECONDS
+            missing = ", ".join(part.name for part in self.parts if not part.is_settled)
+            self._terminal.say(f"Still waiting for {missing}; see {self._logs}")
 
     # Ending
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -37,6 +38,15 @@ def with_environment(name, value):
             if wanted in (entry / "environ").read_bytes().split(b"\0") and is_alive(entry.name):
                 found.append(int(entry.name))
     return found
+
+
+def child_of_supervisor(folder, mark):
+    """Pid of the living child whose command holds ``mark``, as the supervisor of ``folder`` wrote it down."""
+    for pid in json.loads((folder / "up.json").read_text() or "{}").get("children", {}):
+        with contextlib.suppress(FileNotFoundError):
+            if mark in Path(f"/proc/{pid}/cmdline").read_text() and is_alive(pid):
+                return int(pid)
+    return None
 
 
 class Running:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pocketquant.processes import Running, is_alive, until, with_environment
+from tests.pocketquant.processes import Running, child_of_supervisor, is_alive, until, with_environment
 
 ROOT = Path(__file__).parents[2]
 READY = "import pathlib, signal, sys, time; pathlib.Path(sys.argv[1]).touch()\n"
@@ -48,11 +48,7 @@ def supervise(tmp_path):
 
 
 def pid_of(tmp_path, name):
-    """The supervisor's own record of its children tells."""
-    for pid in json.loads((tmp_path / "up.json").read_text())["children"]:
-        if str(tmp_path / name) in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
-            return int(pid)
-    return None
+    return child_of_supervisor(tmp_path, str(tmp_path / name))
 
 
 def test_it_ends_with_zero_on_each_of_the_signals(supervise):
@@ -96,6 +92,35 @@ def test_a_part_that_keeps_dying_ends_all_with_its_last_words(supervise):
     assert "again in 0.4 s" in run.text
     assert "streamer ended with code 3" in run.text
     assert "    no such feed" in run.text
+
+
+# Lives until a file appears, then dies at once however often it is started.
+DOOMED = (
+    READY
+    + "end = pathlib.Path(sys.argv[1]).with_name('doom')\nwhile not end.exists(): time.sleep(0.02)\nsys.exit('doomed')"
+)
+
+
+def test_later_the_rest_goes_on_without_a_part_that_keeps_dying(supervise, tmp_path):
+    run = supervise({"name": "streamer", "code": DOOMED}, {"name": "web", "code": SERVE}, first_delay=0.02)
+    run.wait_for("all are ready")
+    (tmp_path / "doom").touch()
+    run.wait_for("the rest goes on without it")
+    assert "    doomed" in run.text
+    assert is_alive(pid_of(tmp_path, "web"))
+    (tmp_path / "doom").unlink()
+    run.wait_for("streamer is back")
+    run.signal(signal.SIGTERM)
+    assert run.wait() == 0
+
+
+def test_later_a_vital_part_that_keeps_dying_ends_all(supervise, tmp_path):
+    vital = {"name": "web", "code": DOOMED, "is_vital": True}
+    run = supervise(vital, {"name": "streamer", "code": SERVE}, first_delay=0.02)
+    run.wait_for("all are ready")
+    (tmp_path / "doom").touch()
+    assert run.wait() == 1
+    assert "web ended with code 1" in run.text
 
 
 def test_a_step_that_fails_ends_all_at_once(supervise):

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from pocketquant.embedded.paths import run_dir
-from tests.pocketquant.processes import Running, is_alive, until, with_environment
+from tests.pocketquant.processes import Running, child_of_supervisor, is_alive, until, with_environment
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(180)]
@@ -91,19 +91,9 @@ class Site:
         assert status == 302
 
     def pid(self, part):
-        """Of a running part, as the supervisor wrote it down."""
-        marks = {
-            "mongod": "mongod", "valkey": "valkey-server", "web": "pocketquant.asgi:application",
-            "demo": "demo_market", "streamer": "stream_quotes", "worker": "qcluster",
-        }  # fmt: skip
-        for pid in json.loads((self.var / "up.json").read_text() or "{}").get("children", {}):
-            try:
-                command = Path(f"/proc/{pid}/cmdline").read_text()
-            except FileNotFoundError:
-                continue
-            if marks[part] in command and is_alive(pid):
-                return int(pid)
-        return None
+        marks = {"valkey": "valkey-server", "web": "pocketquant.asgi:application", "demo": "demo_market"}
+        marks |= {"streamer": "stream_quotes", "worker": "qcluster"}
+        return child_of_supervisor(self.var, marks.get(part, part))
 
     def processes(self):
         return with_environment("POCKETQUANT_VAR", self.var)
@@ -244,3 +234,30 @@ def _parent(pid):
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
     except FileNotFoundError:
         return 0
+
+
+def test_servers_of_ones_own_replace_the_embedded_ones(tmp_path):
+    """Those of this test process are somebody else's to the one that is started."""
+    from django.conf import settings
+
+    own = Site(tmp_path / "var")
+    own.env |= {
+        "MONGODB_URI": settings.MONGODB_URI,
+        "MONGODB_DATABASE": "of_ones_own",
+        "REDIS_URL": settings.REDIS_URL,
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}",
+    }
+    own.start("--no-demo", "--port", "18000")
+    try:
+        own.wait_until_ready()
+        assert own.pid("mongod") is None
+        assert own.pid("valkey") is None
+        assert own.pid("demo") is None
+        assert (tmp_path / "elsewhere.sqlite3").exists()
+        assert not (own.var / "pocketquant.sqlite3").exists()
+        until(lambda: set(own.health().values()) == {"pass"}, 20, "all is well")
+        own.run.signal(signal.SIGTERM)
+        assert own.run.wait(30) == 0
+        assert own.processes() == []
+    finally:
+        own.run.end()

@@ -37,10 +37,10 @@ def main() -> int:
     return code
 
 
-def toy(folder: Path, *, name: str, code: str, outlives: list[str] = (), runs_once: bool = False) -> Part:
+def toy(folder: Path, *, name: str, code: str, outlives: list[str] = (), **options: bool) -> Part:
     """It is ready once it has made a file of its name."""
     child = Child(name, [sys.executable, "-c", code, str(folder / name)], log=folder / f"{name}.log")
-    return Part(child, child.start, (folder / name).exists, outlives=tuple(outlives), runs_once=runs_once)
+    return Part(child, child.start, (folder / name).exists, outlives=tuple(outlives), **options)
 
 
 if __name__ == "__main__":
