@@ -86,6 +86,7 @@ class BulkFold:
         if self._tables:
             self._tables = [_joined(self._tables)]
         minutes = self._tables[0] if self._tables else _EMPTY
+        minutes = minutes._replace(lots=_summable(minutes.lots))  # and so are the sums of any of them
         columns = {Interval.M1: _in_session(self._calendar, minutes)}
         self.out_of_session = int(minutes.trades.sum()) - int(columns[Interval.M1].trades.sum())
         for interval in Interval:
@@ -122,9 +123,12 @@ def _minutes(time_ns: Integers, prices: Prices, lots: Lots) -> _Minutes:
 
 def _groups(values: Integers) -> tuple[Integers, Integers]:
     """First and last index of each run of equal values."""
-    changes = np.flatnonzero(values[1:] != values[:-1])
-    first = np.concatenate((_ZERO, changes + 1))
-    last = np.concatenate((changes, np.array([len(values) - 1])))
+    changes = (values[1:] != values[:-1]).nonzero()[0]
+    first = np.empty(len(changes) + 1, dtype=np.int64)
+    last = np.empty(len(changes) + 1, dtype=np.int64)
+    first[0], last[-1] = 0, len(values) - 1
+    first[1:] = changes + 1
+    last[:-1] = changes
     return first, last
 
 
@@ -225,12 +229,11 @@ def _merged(children: BarColumns, key: Integers, start: Integers, end: Integers)
         high=np.maximum.reduceat(children.high, first),
         low=np.minimum.reduceat(children.low, first),
         close=children.close[last],
-        lots=np.add.reduceat(_summable(children.lots), first),
+        lots=np.add.reduceat(children.lots, first),
         trades=np.add.reduceat(children.trades, first),
     )
 
 
-_ZERO: Integers = np.zeros(1, dtype=np.int64)
 _NO_INTEGERS: Integers = np.zeros(0, dtype=np.int64)
 _NO_PRICES: Prices = np.zeros(0, dtype=np.float64)
 _EMPTY = _Minutes(

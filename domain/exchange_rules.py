@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from zoneinfo import ZoneInfo
 
-from domain.sessions import Session
+from domain.session_table import Session
 from domain.spans import date_of, day_number
 
 _CHICAGO = ZoneInfo("America/Chicago")

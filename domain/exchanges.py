@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from domain.errors import UnknownCalendar
 from domain.exchange_rules import chicago_hours, seoul_hours
-from domain.sessions import Session, SessionCalendar, SessionTable
+from domain.session_table import Session, SessionTable
+from domain.sessions import SessionCalendar
 from domain.spans import day_number
 
 # Most of the library's calendars have no lower bound of their own, and very early dates fall on local mean time,

@@ -6,7 +6,8 @@ import datetime as dt
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
-from domain.sessions import Session, SessionCalendar, SessionTable
+from domain.session_table import Session, SessionTable
+from domain.sessions import SessionCalendar
 from domain.spans import DAY, date_of, day_number
 
 _FIRST = dt.date(1970, 1, 1)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from domain.calendars import Calendar, Segment, Window, get_calendar
 from domain.errors import UnknownCalendar
 from domain.interval import Interval
-from domain.sessions import Session, SessionTable
+from domain.session_table import Session, SessionTable
 
 NEW_YORK, LONDON, TOKYO = "America/New_York", "Europe/London", "Asia/Tokyo"
 HONG_KONG, CHICAGO, RIYADH, SYDNEY = "Asia/Hong_Kong", "America/Chicago", "Asia/Riyadh", "Australia/Sydney"
