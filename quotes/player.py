@@ -39,6 +39,7 @@ from quotes.threads import WorkerThread
 from quotes.writer import BATCH_BARS, Series, Writer
 
 _TEND_SECONDS = 0.1
+_WATCH_SECONDS = 0.25
 _HEARTBEAT_SECONDS = 5.0
 _MOST_UNSAVED = 10 * BATCH_BARS  # beyond, playing waits for the store
 _PATIENCE_SECONDS = 60.0
@@ -82,15 +83,17 @@ class Player:
         provider = RecordedProvider(self._playback, symbol)
         feed = Feed(provider, streamer.take, name=provider.name)
         streamer.follow(self._instrument, feed)
-        tending = [asyncio.create_task(self._tend()), asyncio.create_task(self._beat())]
+        tending = [asyncio.create_task(part()) for part in (self._tend, self._watch, self._beat)]
         try:
             await self._seed()
-            age = int(time.time()) - self._first_second()
-            self._publisher.say(symbol, FeedState.DELAYED, "a recording is played", delay_seconds=max(0, age))
+            self._say_playing()
             async for events in provider.stream():
                 streamer.take(feed, events)
                 await self._hand_on()
                 heard(self._playback.played)
+                for task in tending:
+                    if task.done():
+                        task.result()  # it lives as long as we do, unless it failed
             await self._store_all()
         finally:
             await end(tending)
@@ -104,6 +107,10 @@ class Player:
         stored = await self._thread.run(_stored, self._instrument, aggregator.wanted_history(symbol, first))
         aggregator.seed(symbol, stored, through=first)
 
+    def _say_playing(self) -> None:
+        age = max(0, int(time.time()) - self._playback.now_ns() // _NS)
+        self._publisher.say(self._instrument.symbol, FeedState.DELAYED, "a recording is played", delay_seconds=age)
+
     def _first_second(self) -> int:
         return int(self._recording.time_ns[0]) // _NS if len(self._recording) else 0
 
@@ -113,10 +120,21 @@ class Player:
             await asyncio.sleep(_TEND_SECONDS)
             await self._hand_on()
 
-    async def _beat(self) -> None:
+    async def _watch(self) -> None:
+        """A page that begins to look sees the bars move soon, and what they are: its snapshot knows streamers only."""
+        before: set[tuple[str, str]] = set()
         while True:
             with contextlib.suppress(RedisError, OSError):  # the publisher says it
-                self._streamer.watch(await self._cache.watched())
+                watched = await self._cache.watched()
+                self._streamer.watch(watched)
+                mine = {series for series in watched if series[0] == self._instrument.symbol}
+                if mine - before:
+                    self._say_playing()
+                before = mine
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    async def _beat(self) -> None:
+        while True:
             await self._publisher.heartbeat([self._instrument.symbol])
             await asyncio.sleep(_HEARTBEAT_SECONDS)
 

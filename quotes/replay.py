@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -32,8 +33,10 @@ async def live_lines(
     instrument: Instrument, recording: Recording, *, speed: float = math.inf
 ) -> AsyncIterator[list[bytes]]:
     """The same bars out of the live fold, each as soon as nothing can change it any more, in batches."""
+    # Nothing is stored, so sizes stay as fine as they were recorded; and nothing is late in a recording.
+    instrument = replace(instrument, lots_per_unit=recording.lots_per_unit, delay_seconds=0)
     fold = Aggregator(grace_ns=0)
-    fold.follow(instrument, lateness_ns=0)  # a recording is in order
+    fold.follow(instrument, lateness_ns=0)
     closed: dict[tuple[Interval, datetime], Bar] = {}
     async for ticks in Playback(recording, instrument.symbol, speed=speed).batches():
         fold.add_many(ticks, None)

@@ -121,6 +121,12 @@ class TestBars:
         registered(SYMBOL, calendar="XNYS")
         assert replay(recording) == []
 
+    @pytest.mark.parametrize("speed", ["max", "1e15"])
+    def test_sizes_finer_than_the_registered_lot_step_are_not_rounded(self, recording, speed):
+        registered(SYMBOL, lots_per_unit=100)
+        recording.write_text(f"ts_ns,price,size\n{TEN * NS},1,0.3\n{TEN * NS},1,1e-12\n")
+        assert {bar["volume"] for bar in replay(recording, speed=speed)} == {0.300000000001}
+
     def test_several_files_are_one_recording(self, recording, tmp_path):
         later = tmp_path / "later.csv"
         later.write_text(f"size,price,ts_ns\n8,7,{(TEN + 126) * NS}\n")
@@ -150,6 +156,7 @@ class TestBars:
             ({"symbol": "xrpeth"}, "write EXCHANGE:TICKER"),
             ({"calendar": "XMARS"}, "no calendar 'XMARS'"),
             ({"bars": "{recording}"}, "is one of the recordings"),
+            ({"bars": "no/such/folder/bars"}, "there is no such folder"),
             ({"bars": None, "calendar": "24/7"}, "--calendar goes with --bars"),
         ],
     )
@@ -181,6 +188,10 @@ class TestAsAProcess:
         assert (done.returncode, done.stderr) == (0, "5 ticks\n")
         assert len(done.stdout.splitlines()) == 15
         assert all(json.loads(line)["symbol"] == SYMBOL for line in done.stdout.splitlines())
+
+    def test_a_pipe_is_written_to_and_not_replaced(self, recording, tmp_path):
+        done = self.run(tmp_path, recording, "--symbol", SYMBOL, "--bars", "/dev/stdout")
+        assert (done.returncode, len(done.stdout.splitlines())) == (0, 15)
 
     def test_a_cut_file_fails_with_its_place(self, tmp_path):
         path = tmp_path / "cut.csv.gz"

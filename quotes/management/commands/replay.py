@@ -85,6 +85,8 @@ class Command(BaseCommand):
         files, target, price = options["files"], options["bars"], options["price"]
         if target != "-" and any(_is_same(file, Path(target)) for file in files):
             raise InvalidRequest(f"{target} is one of the recordings")
+        if target != "-" and not Path(target).parent.is_dir():
+            raise InvalidRequest(f"{target}: there is no such folder")
         with self._opened(target) as write:
             if options["speed"] in (None, math.inf):
                 fold, lots_per_unit = fold_at_once(instrument, files, price=price, heard=self.progress.at)
@@ -124,6 +126,11 @@ class Command(BaseCommand):
             self.stdout.flush()
             return
         path = Path(target)
+        if path.exists() and not path.is_file():  # a pipe or a device, which must not be replaced
+            with path.open("wb") as file:
+                yield file.write
+            return
+        path = path.resolve()
         descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
