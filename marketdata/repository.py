@@ -117,19 +117,6 @@ class BarRepository:
             for document in documents.split(batches):
                 yield documents.decode(document)
 
-    def last_final(self, instrument: Instrument, interval: Interval) -> datetime | None:
-        """The open time of the newest bar that history has confirmed."""
-        lower, upper = documents.key_range(instrument.id, interval, None, None)
-        with unavailable():
-            batches = self._database[BARS].find_raw_batches(
-                {"_id": {"$gte": lower, "$lt": upper}, "s": {"$exists": False}},
-                hint={"_id": ASCENDING},
-                sort=[("_id", DESCENDING)],
-                limit=1,
-            )
-            newest = next(documents.split(batches), None)
-        return instant(documents.open_time(newest)) if newest else None
-
     def series(self, instrument: Instrument, interval: Interval) -> Series | None:
         """What is stored of this series; None if nothing ever was."""
         with unavailable():

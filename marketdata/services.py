@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from domain.bar import Bar
+from domain.bar import Bar, BarState
 from domain.calendars import get_calendar
 from domain.errors import UnknownCalendar
 from domain.instrument import Instrument
@@ -69,16 +69,35 @@ def _oldest_first(pages: Iterator[list[Bar]]) -> list[list[Bar]]:
 def sync_latest(
     *, instrument: Instrument, interval: Interval, now: datetime, provider: Provider, repository: BarRepository
 ) -> SyncResult:
-    """Bring a series up to date: from its last final bar, or the newest 1,000 bars where none is stored, to ``now``.
-
-    The last final bar is asked for again: it costs nothing, and a provider that corrected it is noticed.
-    """
-    start = repository.last_final(instrument, interval)
+    """Bring a series up to ``now``: from where it stops being final, or the newest 1,000 bars if none is stored."""
+    start = unsettled_from(instrument=instrument, interval=interval, now=now, repository=repository)
     if start is None:
         start = lookback(instrument.calendar, interval, FIRST_BARS, now)
     return sync_bars(
         instrument=instrument, interval=interval, start=start, end=now, provider=provider, repository=repository
     )
+
+
+def unsettled_from(
+    *, instrument: Instrument, interval: Interval, now: datetime, repository: BarRepository
+) -> datetime | None:
+    """The open time of the first bar among the newest 1,000 that history has not told us; None if nothing is stored.
+
+    That is a hole or a provisional bar, wherever it lies: a minute healed by itself may be newer than the hole that
+    an outage left. If there is none it is the newest bar, which is asked for again: that costs nothing, and a
+    provider that corrected it is noticed. In a thin market minutes without trades are asked for again too.
+    """
+    rows = list(repository.rows(instrument, interval, None, None, limit=FIRST_BARS, newest_first=True))
+    if not rows:
+        return None
+    settled = {row.open_time for row in rows if row.state is BarState.FINAL}
+    newest, oldest = rows[0].open_time, rows[-1].open_time
+    try:
+        expected = get_calendar(instrument.calendar).windows(interval, oldest, seconds(now))
+        first = next((window.key for window in expected if window.key not in settled), newest)
+    except UnknownCalendar:
+        first = max(settled, default=oldest)
+    return instant(min(first, newest))
 
 
 def lookback(calendar_name: str, interval: Interval, bars: int, now: datetime) -> datetime:

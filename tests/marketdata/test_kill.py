@@ -28,7 +28,7 @@ from marketdata.repository import BarRepository
 from tests.marketdata.builders import BITCOIN, bar
 
 repository = BarRepository(connect(sys.argv[1])["killed"])
-for number in range(100_000):
+for number in range(int(sys.argv[2])):
     repository.save(BITCOIN, Interval.M1, [bar(number * {BATCH} + n) for n in range({BATCH})])
     print(number, flush=True)
 """
@@ -45,8 +45,10 @@ def own_mongod(tmp_path_factory):
     mongod.stop()
 
 
-def start_writer(uri):
-    return subprocess.Popen([sys.executable, "-c", WRITER, uri], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+def start_writer(uri, batches=100_000):
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, uri, str(batches)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
 
 
 def kill(process):
@@ -94,3 +96,10 @@ def test_a_database_that_is_killed_keeps_every_acknowledged_bar(own_mongod):
     own_mongod.start()
     wait_until_ready(own_mongod)
     check(own_mongod.uri, max([acknowledged, *said]))
+
+
+def test_two_processes_that_write_the_same_bars_at_once_store_each_once(own_mongod):
+    writers = [start_writer(own_mongod.uri, 30) for _ in range(2)]
+    for writer in writers:
+        assert writer.communicate()[0].split() == [str(number) for number in range(30)]
+    check(own_mongod.uri, 29)

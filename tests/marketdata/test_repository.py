@@ -191,12 +191,6 @@ def test_a_bar_on_a_day_that_the_calendar_calls_closed_is_kept_with_its_nominal_
     assert (stored.starts_at, stored.close_time) == (christmas, christmas + timedelta(days=1))
 
 
-def test_the_last_final_bar_is_the_newest_that_history_confirmed(repository):
-    assert repository.last_final(BITCOIN, M1) is None
-    repository.save(BITCOIN, M1, [bar(0), bar(1), streamed(2), streamed(3)])
-    assert repository.last_final(BITCOIN, M1) == bar(1).open_time
-
-
 def test_a_batch_with_bars_years_apart_is_stored_like_any_other(repository):
     far = bar(open_time=START - timedelta(days=3_000))
     repository.save(BITCOIN, M1, [bar(0)])

@@ -15,14 +15,14 @@ from domain.errors import ProviderUnavailable, UnknownSymbol
 from domain.interval import Interval
 from marketdata.models import SeriesSync
 from marketdata.repository import BarRepository
-from marketdata.services import lookback, sync_bars, sync_latest
+from marketdata.services import lookback, sync_bars, sync_latest, unsettled_from
 from marketdata.signals import bars_synced
 from marketdata.tasks import queue_sync, sync_series
 from providers.demo import demo_instruments
 from symbols.models import Symbol
 from symbols.services import add_symbol
 from symbols.sources import opened_provider
-from tests.marketdata.builders import streamed
+from tests.marketdata.builders import START, bar, streamed
 
 BTC, M1, H1, D1 = "DEMO:BTCUSD", Interval.M1, Interval.H1, Interval.D1
 
@@ -88,7 +88,7 @@ def test_history_settles_what_was_streamed(bitcoin, repository):
     assert (stored.state, stored.open != 1.0) == (BarState.FINAL, True)
 
 
-def test_the_first_sync_takes_a_chartful_and_later_ones_go_on_from_the_last_final_bar(bitcoin, repository):
+def test_the_first_sync_takes_a_chartful_and_later_ones_go_on_from_there(bitcoin, repository):
     now = datetime.now(UTC)
     with opened_provider("demo") as provider:
         first = sync_latest(
@@ -100,6 +100,26 @@ def test_the_first_sync_takes_a_chartful_and_later_ones_go_on_from_the_last_fina
     assert 990 <= first.inserted <= 1_001
     assert later.inserted + later.replaced == 0
     assert later.unchanged <= 2
+
+
+def test_a_sync_begins_at_the_first_bar_that_history_has_not_told(bitcoin, repository):
+    instrument = bitcoin.instrument()
+
+    def begins(now_minute):
+        return unsettled_from(
+            instrument=instrument,
+            interval=M1,
+            now=START + timedelta(minutes=now_minute),
+            repository=repository,
+        )
+
+    assert begins(10) is None
+    repository.save(instrument, M1, [bar(n) for n in range(5)])
+    assert begins(5) == START + timedelta(minutes=4)  # nothing is open: the newest is asked for again
+    repository.save(instrument, M1, [streamed(7), bar(8)])
+    assert begins(9) == START + timedelta(minutes=5)  # the hole, though a newer bar is final
+    repository.save(instrument, M1, [bar(5), bar(6)])
+    assert begins(9) == START + timedelta(minutes=7)  # what we closed ourselves
 
 
 @pytest.mark.parametrize(
