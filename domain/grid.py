@@ -109,7 +109,7 @@ class Grid:
         return frame
 
     def frame(self, level: int, at: int) -> Frame | None:
-        """The window of ``level`` that epoch second ``at`` belongs to; above minutes ``at`` must be inside a segment."""
+        """The window of ``level`` that epoch second ``at`` belongs to. Above minutes ``at`` is inside a segment."""
         recent = self._recent[level]
         if recent is not None and recent.start <= at < recent.end:
             return recent
