@@ -56,7 +56,7 @@ class Interval(StrEnum):
         """``text`` as an interval, aliases ``1D 1W 1mo`` included. Raises UnsupportedInterval."""
         found = _BY_TEXT.get(text)
         if found is None:
-            near = difflib.get_close_matches(text, _BY_TEXT, n=1)
+            near = difflib.get_close_matches(text[:20].lower(), _BY_TEXT, n=1)
             hint = f"; did you mean {_BY_TEXT[near[0]].value}?" if near else ""
             raise UnsupportedInterval(f"unknown interval {text[:20]!r}: use one of {' '.join(cls)}{hint}")
         return found

@@ -53,13 +53,12 @@ class SessionCalendar(Calendar):
 
     @property
     def known(self) -> tuple[dt.date, dt.date]:
-        """Trading dates that the calendar speaks about, end excluded."""
         return date_of(self._table.first_day), date_of(self._table.end_day)
 
     @property
-    def assumed_from(self) -> dt.date:
-        """From this trading date on sessions are the usual weekdays and hours, holidays not being known yet."""
-        return date_of(self._table.assumed_from)
+    def assumed_from(self) -> dt.date | None:
+        table = self._table
+        return date_of(table.assumed_from) if table.assumed_from < table.end_day else None
 
     def window(self, interval: Interval, at: int) -> Window | None:
         stretch = self._recent

@@ -52,6 +52,16 @@ class Calendar(ABC):
     timezone: str
     auction_seconds: int = 0
 
+    @property
+    def known(self) -> tuple[dt.date, dt.date] | None:
+        """Trading dates that the calendar speaks about, end excluded; None: all."""
+        return None
+
+    @property
+    def assumed_from(self) -> dt.date | None:
+        """From this date on sessions are only the usual weekdays and hours: the holidays are not known yet."""
+        return None
+
     @abstractmethod
     def window(self, interval: Interval, at: int) -> Window | None:
         """The bar that second ``at`` belongs to; None outside every segment.

@@ -356,6 +356,12 @@ class TestWhatIsNotKnown:
         assert [day.date.strftime("%a") for day in days] == ["Sun", "Mon", "Tue", "Wed", "Thu"]
         assert days[0].segments == (Segment(at("2030-01-06 10:00", RIYADH), at("2030-01-06 15:00", RIYADH), "regular"),)
 
+    def test_where_nothing_is_assumed_there_is_no_such_date(self):
+        assert get_calendar("XNYS").assumed_from is None
+        assert get_calendar("24/7").assumed_from is None
+        assert get_calendar("24/7").known is None
+        assert get_calendar("XNYS").known == (dt.date(1962, 1, 1), dt.date(2040, 1, 1))
+
     def test_other_names_of_a_venue_share_its_hours(self):
         assert get_calendar("XNAS").name == "XNYS"
         assert get_calendar("XCME").name == "CMES"
