@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ _DEMO_HOST = "127.0.0.1"
 
 def run(*, host: str | None, port: int | None, with_demo: bool) -> int:
     """Until a signal. Returns the exit code."""
+    os.umask(0o077)  # sessions, links and bars are their owner's alone; the children inherit it
     try:
         lock = Lock(settings.VAR_DIR)
     except AlreadyRunning as error:
