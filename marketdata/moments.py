@@ -23,6 +23,8 @@ _UNITS = {
 }
 _MILLISECONDS_FROM = 10**11  # as seconds this would be the year 5138
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)  # a day to spare at both ends: rounding and offsets may not overflow
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def parse_moment(text: str, now: datetime) -> datetime:
@@ -31,7 +33,13 @@ def parse_moment(text: str, now: datetime) -> datetime:
     Units of relative moments: ``s m h d w``, and ``M`` or ``mo`` for months, ``y`` for years, by the calendar.
     Raises NaiveTime for a time of day without a zone, InvalidRequest for what cannot be understood.
     """
-    text = text.strip()
+    moment = _read(text.strip(), now)
+    if not _EARLIEST <= moment <= _LATEST:
+        raise InvalidRequest(f"not between the years 1 and 9999: {text[:40]!r}; {HOW}")
+    return moment
+
+
+def _read(text: str, now: datetime) -> datetime:
     if text == "now":
         return now
     try:

@@ -110,7 +110,7 @@ def _check_cursor(query: BarsQuery) -> None:
     """Anybody can write a cursor, so it may not ask for more than parameters may."""
     for moment in (query.start, query.end, query.after and query.after[0]):
         if moment is not None:
-            instant(moment)
+            instant(moment + 1)  # raises where a date would
     if not (isinstance(query.limit, int) and 1 <= query.limit <= MOST_BARS and 1 <= len(query.symbols) <= MOST_SYMBOLS):
         raise ValueError("limits exceeded")
     if query.order not in (*ORDERS, None) or query.shape not in SHAPES or query.time not in TIMES:

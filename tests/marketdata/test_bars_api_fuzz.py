@@ -1,0 +1,79 @@
+"""Whatever is asked of the bars API, it answers with bars or says what is wrong: never a 5xx."""
+
+from __future__ import annotations
+
+import base64
+
+import orjson
+import pytest
+from django.contrib.auth import get_user_model
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.instrument import Instrument
+from domain.interval import Interval
+from marketdata.repository import BarRepository
+from symbols.services import add_symbol
+from tests.marketdata.builders import bar
+
+BTC = "DEMO:BTCUSD"
+TEXT = st.text(max_size=20)
+MOMENTS = st.one_of(
+    TEXT,
+    st.integers(-(10**20), 10**20).map(str),
+    st.datetimes().map(str),
+    st.datetimes().map(lambda moment: f"{moment.isoformat()}Z"),
+    st.builds(lambda count, unit: f"-{count}{unit}", st.integers(0, 10**7), st.sampled_from("smhdwMy")),
+)
+PARAMETERS = st.fixed_dictionaries(
+    {"symbols": st.sampled_from([BTC, BTC, f"{BTC},{BTC}", "DEMO:NOPE"]) | TEXT, "interval": st.sampled_from(Interval)},
+    optional={
+        "start": MOMENTS,
+        "end": MOMENTS,
+        "limit": st.integers(-5, 20_000).map(str) | TEXT,
+        "order": st.sampled_from(["asc", "desc"]) | TEXT,
+        "shape": st.sampled_from(["rows", "columns"]) | TEXT,
+        "time": st.sampled_from(["iso", "s", "ms", "ns"]) | TEXT,
+        "cursor": TEXT,
+    },
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | TEXT | st.just(BTC),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=4,
+)
+GOOD = {"symbols": [BTC], "interval": "1m", "after": [1_767_571_200, 0]}
+CURSORS = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(("symbols", "interval", "start", "end", "limit", "order", "shape", "time", "after"), VALUES),
+)
+
+
+@pytest.fixture
+def reader(client, db, mongo_database, monkeypatch):
+    monkeypatch.setattr("marketdata.mongo._databases", {})
+    symbol, _ = add_symbol(code=BTC, details=Instrument(symbol=BTC, provider="demo"), streaming=False)
+    instrument = symbol.instrument()
+    BarRepository(mongo_database).save(instrument, Interval.M1, [bar(n, instrument=instrument) for n in range(5)])
+    client.force_login(get_user_model().objects.create_user("reader"))
+    return client
+
+
+def check(answer):
+    assert answer.status_code in (200, 400, 404), answer.content
+    kind = "application/json" if answer.status_code == 200 else "application/problem+json"
+    assert answer["Content-Type"] == kind
+    assert orjson.loads(answer.content)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(parameters=PARAMETERS)
+def test_any_parameters(reader, parameters):
+    check(reader.get("/api/v1/bars", parameters))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=CURSORS)
+def test_any_cursor(reader, changes):
+    cursor = base64.urlsafe_b64encode(orjson.dumps(GOOD | changes)).decode().rstrip("=")
+    check(reader.get("/api/v1/bars", {"cursor": cursor}))
