@@ -36,7 +36,12 @@ class Command(BaseCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         return super().create_parser(
-            prog_name, subcommand, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs
+            prog_name,
+            subcommand,
+            usage="manage.py sync_bars NASDAQ:AAPL --interval 1h --start -90d\n"
+            "       manage.py sync_bars EXCHANGE:TICKER … [--interval …] [--start …] [--end …] [--json] [--quiet]",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **kwargs,
         )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
