@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from marketdata.repository import BarRepository
 from providers.recording import load
 from quotes.hub import Hub
 from tests.quotes.live import a_browser, registered
+from tests.quotes.running import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -199,6 +201,20 @@ class TestAsAProcess:
         done = self.run(tmp_path, path, "--symbol", SYMBOL, "--bars", "-")
         assert (done.returncode, done.stdout) == (1, "")
         assert "cut.csv.gz, line 3: damaged or cut short" in done.stderr
+
+    def test_an_interrupt_leaves_no_half_of_a_file(self, recording, tmp_path):
+        folder = tmp_path / "out"
+        folder.mkdir()
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), "replay", str(recording),
+             "--symbol", SYMBOL, "--bars", str(folder / "bars"), "--speed", "1"],
+            env={**os.environ, "POCKETQUANT_VAR": str(tmp_path / "var")}, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        wait_for(lambda: list(folder.iterdir()), 30, "it has begun")
+        process.send_signal(signal.SIGINT)
+        _, words = process.communicate(timeout=10)
+        assert (process.returncode, list(folder.iterdir())) == (130, [])
+        assert words.startswith("interrupted")
 
     def test_a_reader_that_goes_away_ends_it_without_a_traceback(self, recording, tmp_path):
         lines = "".join(f"{(TEN + 60 * n) * NS},1,1\n" for n in range(20_000))

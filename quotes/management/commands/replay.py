@@ -77,7 +77,7 @@ class Command(BaseCommand):
         except (PocketQuantError, DatabaseError, OSError) as error:
             raise CommandError(str(error), returncode=_FAILED) from error
         except KeyboardInterrupt:
-            self.stderr.write("interrupted: nothing was written" if options["bars"] else "interrupted")
+            self.stderr.write("interrupted; run it again to begin anew, which is safe")
             sys.exit(_INTERRUPTED)
 
     def _write_bars(self, options: dict[str, Any]) -> None:
