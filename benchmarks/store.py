@@ -180,7 +180,8 @@ def bytes_a_bar(database: Database[dict[str, Any]], bars: int) -> float:
 
 def report(costs: dict[str, list[Cost]], batch: int) -> None:
     def median(name: str, part: str) -> float:
-        return statistics.median(getattr(cost, part) for cost in costs[name])
+        found: float = statistics.median(getattr(cost, part) for cost in costs[name])
+        return found
 
     print(f"{'medians':32}  wall ms  our CPU ms  bars/s wall   server's CPU ms (mean)")
     for name in costs:
