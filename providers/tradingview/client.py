@@ -126,7 +126,11 @@ class TradingViewStream:
                 self._session.open(self._last_frame_ns)
                 self._tell(FeedEventKind.CONNECTED, "")
                 await self._send(socket)
-                await self._converse(socket)
+                try:
+                    await self._converse(socket)
+                except Stalled:
+                    socket.transport.abort()  # who does not answer would not answer a farewell either
+                    raise
         except (OSError, WebSocketException, ProtocolError, Stalled) as error:
             return explain(error)
         finally:

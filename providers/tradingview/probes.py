@@ -48,7 +48,8 @@ class Prober:
                 return None
             symbol = next(iter(self._asked.values())).instrument.symbol
             return f"stalled: no answer to a probe of {symbol} within {ANSWER_NS // 10**9} s"
-        self._ask([quote for quote in quotes if _is_silent(quote, now_ns)][:_MOST], now_ns)
+        silent = [quote for quote in quotes if quote.name not in self._behind and _is_silent(quote, now_ns)]
+        self._ask(silent[:_MOST], now_ns)
         return None
 
     def hold(self, now_ns: int) -> None:

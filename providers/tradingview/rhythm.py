@@ -4,8 +4,8 @@ from __future__ import annotations
 
 _SECOND_NS = 10**9
 MIN_QUIET_NS = 3 * _SECOND_NS
-# With 5 s for the answer to a probe, a dead feed is known within 15 s of the last update.
-MAX_QUIET_NS = 9 * _SECOND_NS
+# With 5 s for the answer to a probe and the pulse of the timers, a dead feed is known within 15 s of its last update.
+MAX_QUIET_NS = 8 * _SECOND_NS
 MAX_PATIENT_NS = 60 * _SECOND_NS
 _GAPS = 8  # so many times the usual gap is unusual
 _WEIGHT = 8  # the usual gap is an average over about so many
