@@ -22,7 +22,7 @@ STATUS_OF: dict[type[errors.PocketQuantError], int] = {
     errors.ProviderError: 502,
     errors.PocketQuantError: 500,
 }
-_TITLES = {
+TITLES = {
     400: "Invalid request",
     401: "Not signed in",
     403: "Not allowed",
@@ -41,9 +41,9 @@ def problem(
     status: int, detail: str, *, request: Any, kind: str = "", errors: list[dict[str, str]] | None = None
 ) -> dict[str, Any]:
     """The body of an error. ``kind`` names it for programs; ``errors`` has one entry a field: field and detail."""
-    title = _TITLES.get(status, "Error")
+    title = TITLES.get(status, "Error")
     return {
-        "type": f"/about/#{kind or title.lower().replace(' ', '-')}",
+        "type": f"/problems/#{kind or title.lower().replace(' ', '-')}",
         "title": title,
         "status": status,
         "detail": detail,
@@ -67,14 +67,22 @@ def problem_json(exception: Exception, context: dict[str, Any]) -> Response | No
     return response
 
 
+def status_of(kind: type[errors.PocketQuantError]) -> int:
+    """The first entry of the table that fits."""
+    return next(status for entry, status in STATUS_OF.items() if issubclass(kind, entry))
+
+
+def kind_of(kind: type[Exception]) -> str:
+    """``UnknownSymbol`` as programs see it: ``unknown-symbol``."""
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in kind.__name__).lstrip("-")
+
+
 def _domain_problem(exception: errors.PocketQuantError, request: Any) -> Response:
-    status = next(status for kind, status in STATUS_OF.items() if isinstance(exception, kind))
-    name = type(exception).__name__
-    kind = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")
+    status = status_of(type(exception))
     headers = {}
     if isinstance(exception, errors.ProviderUnavailable) and exception.retry_after_seconds is not None:
         headers["Retry-After"] = str(max(1, round(exception.retry_after_seconds)))
-    data = problem(status, str(exception), request=request, kind=kind)
+    data = problem(status, str(exception), request=request, kind=kind_of(type(exception)))
     return Response(data, status=status, headers=headers, content_type=PROBLEM_TYPE)
 
 

@@ -8,16 +8,17 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
-from pocketquant import health
+from pocketquant import health, problems
 
 admin.autodiscover()
 docs = SpectacularSwaggerView.as_view(url_name="schema")
-redoc = SpectacularRedocView.as_view(url_name="schema")
+redoc = SpectacularRedocView.as_view(url_name="schema", template_name="pocketquant/redoc.html")
 
 urlpatterns = [
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
     path("healthz", health.readyz, name="healthz"),
+    path("problems/", problems.page, name="problems"),
     path("", include("accounts.urls")),
     # There are no passwords to log in with.
     path("admin/login/", login_not_required(RedirectView.as_view(pattern_name="signin", query_string=True))),

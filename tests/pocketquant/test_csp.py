@@ -39,6 +39,7 @@ def test_pages_of_others_get_what_they_need_and_no_foreign_host(admin_client, pa
     assert answer.status_code == 200
     assert "'unsafe-inline'" in directives(answer)["script-src"]
     assert "http" not in answer["Content-Security-Policy"]
+    assert not re.search(r'(src|href)="(https?:)?//(?!testserver)', answer.content.decode())
 
 
 def test_answers_carry_the_other_guards_too(client):

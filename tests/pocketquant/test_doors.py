@@ -63,7 +63,8 @@ def test_the_api_says_401_to_strangers(client):
 
 def test_foreign_host_names_are_refused(client):
     """A name of somebody else's that points at this machine must not reach us."""
-    assert client.get("/livez", headers={"host": "evil.example"}).status_code == 400
+    for path in ("/livez", "/api/v1/symbols", "/signin/"):
+        assert client.get(path, headers={"host": "evil.example"}).status_code == 400
 
 
 def test_a_proxys_headers_are_not_believed(client):

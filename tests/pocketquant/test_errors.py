@@ -124,3 +124,14 @@ def test_a_missing_csrf_token_is_a_problem_too():
     answer = error_pages.csrf_failure(request, "no cookie")
     assert answer.status_code == 403
     assert json.loads(answer.content)["detail"] == "CSRF check failed: no cookie"
+
+
+def test_the_type_of_each_error_leads_to_a_page_that_names_it(admin_client):
+    RAISED["error"] = errors.UnsupportedInterval("2m is none")
+    _, body = get(admin_client)
+    address, _, anchor = body["type"].partition("#")
+    assert address == "/problems/"
+    page = admin_client.get(address).content.decode()
+    assert f'id="{anchor}"' in page
+    assert "Not one of the 13 intervals" in page
+    assert 'id="not-signed-in"' in page
