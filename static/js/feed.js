@@ -34,8 +34,11 @@ function describeFeed(status, now, zone) {
   switch (status.state) {
     case "live":
       return { word: "Live", tone: "ok", stale: false };
-    case "delayed":
-      return { word: `Delayed ${Math.round((status.delay_seconds ?? 0) / 60)} min`, tone: "warn", stale: false };
+    case "delayed": {
+      const late = status.delay_seconds ?? 0; // more than a day: a recording
+      const word = late < 86400 ? `Delayed ${Math.round(late / 60)} min` : `Delayed ${duration(late)}`;
+      return { word, tone: "warn", stale: false };
+    }
     case "quiet":
       return { word: "Quiet", tone: "wait", stale: false };
     case "closed":

@@ -62,6 +62,7 @@ const said = (connection, status) => describe(connection, status, now, "America/
 test("the pill says what the feed is", () => {
   assert.deepEqual(said(open, { state: "live" }), { word: "Live", tone: "ok", stale: false });
   assert.equal(said(open, { state: "delayed", delay_seconds: 900 }).word, "Delayed 15 min");
+  assert.equal(said(open, { state: "delayed", delay_seconds: 90_000 }).word, "Delayed 1 d 1 h");
   assert.equal(said(open, { state: "quiet" }).word, "Quiet");
   const closed = said(open, { state: "closed", opens_at: "2026-01-05T14:30:00Z" });
   assert.equal(`${closed.word} ${closed.count}`, "Closed (opens Mon 09:30)");
