@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
+
+# The job cluster forks its workers, and new ones now and then; each would import these anew.
+_BEFORE_FORK = {"qcluster": ("exchange_calendars", "marketdata.tasks")}
 
 
 def main() -> None:
@@ -42,6 +46,8 @@ def _command(arguments: list[str], gate: str) -> None:
 
     name, *rest = arguments
     command = load_command_class(get_commands()[name], name)
+    for module in _BEFORE_FORK.get(name, ()):
+        import_module(module)
     _wait(gate)
     try:
         # Called so, without system checks: those import every view, which only the web process needs.

@@ -88,8 +88,8 @@ class Gated:
         return self._command("streamer", "stream_quotes")
 
     def worker(self) -> Part:
-        """Somewhat nice: a bulk sync must not make live prices late."""
-        return self._command("worker", "qcluster", nice=5)
+        """Nice to the others: a bulk sync must not make live prices late."""
+        return self._command("worker", "qcluster", nice=10)
 
     def _command(self, name: str, command: str, **options: Any) -> Part:
         child = self._child(name, ["manage", command], **options)
