@@ -1,8 +1,9 @@
 """Fan-out: one publisher, through Redis, to many WebSocket clients of one server process.
 
 ``python -m benchmarks.fanout [--quick]``. Three servers get the same messages (a closed bar, about 300 bytes) in turn,
-round after round: our hub in daphne, a Channels consumer that subscribes each client to the channel layer, in daphne, and the
-limit: frames made once and written to bare asyncio transports. The clients are one epoll program (fanout_client.c).
+round after round: our hub in daphne, a Channels consumer that subscribes each client to the channel layer, in daphne,
+and the limit: frames made once and written to bare asyncio transports. The clients are one epoll program
+(fanout_client.c).
 """
 
 from __future__ import annotations

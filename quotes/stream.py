@@ -129,6 +129,9 @@ class Streamer:
             for symbol in pace.due(now):
                 if symbol in self._quotes:
                     self._publisher.quote(self._quotes[symbol], watched=symbol in self._watched)
+        if now >= self._review_at:
+            self._review_at = now + _REVIEW_SECONDS
+            self.board.review(now, self._clock_ns() / 1e9)
 
     def _ticked(self, symbol: str, now: float) -> None:
         self.board.heard(symbol, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from quotes.api import QuoteList
+
+urlpatterns: list[URLPattern | URLResolver] = [path("quotes", QuoteList.as_view(), name="quotes")]

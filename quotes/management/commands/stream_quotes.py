@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,4 @@ example:
 
 async def _stream(checkpoint: Path) -> None:
     service = StreamService(open_provider=provider_named, queue_sync=queue_sync, checkpoint_path=checkpoint)
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, service.stop)
-    await service.run()
+    await service.run_until_signalled()
