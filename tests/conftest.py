@@ -16,17 +16,9 @@ from typing import Any
 
 import pytest
 
+from pocketquant.environment import KNOWN
+
 _PREFIX = "pq-test-"
-# Nothing of the machine's own set-up may decide what is tested.
-_FOREIGN = (
-    "MONGODB_URI",
-    "REDIS_URL",
-    "DATABASE_URL",
-    "DEMO_MARKET_URL",
-    "TRADINGVIEW_URL",
-    "TRADINGVIEW_TOKEN",
-    "DEBUG",
-)
 
 
 def _own_folder() -> Path:
@@ -50,14 +42,13 @@ def _is_alive(pid: int) -> bool:
 
 
 VAR = _own_folder()
-for _name in _FOREIGN:
+for _name in KNOWN:  # nothing of the machine's own set-up may decide what is tested
     os.environ.pop(_name, None)
 os.environ["POCKETQUANT_VAR"] = str(VAR)
 os.environ["POCKETQUANT_ENV_FILE"] = os.devnull
 os.environ["DJANGO_SETTINGS_MODULE"] = "pocketquant.settings"
 
-if (Path(__file__).parent / "providers" / "demo" / "fixtures.py").exists():
-    from tests.providers.demo.fixtures import *  # noqa: F403 - fixtures
+from tests.providers.demo.fixtures import *  # noqa: E402, F403 - fixtures, which may read the settings
 
 
 def pytest_configure() -> None:
