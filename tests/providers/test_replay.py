@@ -300,14 +300,21 @@ class TestRealRecordings:
                 compared += 1
         assert compared > 10_000
 
-    def test_us_trades_give_nearly_the_vendors_volume_in_nearly_every_minute(self):
-        # The vendor leaves some sale conditions out of its minutes, by a rule that is not published.
-        _, *lines = gzip.decompress(shared("ticks/us_bac_20131010_bars_1m.csv.gz").read_bytes()).decode().split()
-        expected = {line.split(",")[0]: float(line.split(",")[5]) for line in lines}
-        fold, lots_per_unit = fold_at_once(INSTRUMENT, [shared("ticks/us_bac_20131010_trades.csv.gz")])
+    @pytest.mark.parametrize(
+        ("name", "share"), [("bac_20131010", 0.93), ("spy_20131007", 0.93), ("ibm_20131007", 0.73)]
+    )
+    def test_us_trades_give_nearly_the_vendors_minutes(self, name, share):
+        # The vendor leaves some sale conditions out of its prices, by a rule that is not published.
+        _, *lines = gzip.decompress(shared(f"ticks/us_{name}_bars_1m.csv.gz").read_bytes()).decode().split()
+        expected = {line.split(",")[0]: tuple(map(float, line.split(",")[1:])) for line in lines}
+        fold, lots_per_unit = fold_at_once(INSTRUMENT, [shared(f"ticks/us_{name}_trades.csv.gz")])
         minutes = fold.bars()[Interval.M1]
-        found = {
-            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(key)): lots / lots_per_unit
-            for key, lots in zip(minutes.key.tolist(), minutes.lots.tolist(), strict=True)
-        }
-        assert sum(found.get(time_) == volume for time_, volume in expected.items()) >= len(expected) - 8
+        volumes = [lots / lots_per_unit for lots in minutes.lots.tolist()]
+        values = zip(minutes.open, minutes.high, minutes.low, minutes.close, volumes, strict=True)
+        times = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(key)) for key in minutes.key.tolist())
+        found = dict(zip(times, values, strict=True))
+        assert expected.keys() <= found.keys()
+        assert sum(found[one][4] == bar[4] for one, bar in expected.items()) >= len(expected) - 8
+        for column in range(4):
+            same = sum(found[one][column] == bar[column] for one, bar in expected.items())
+            assert same >= share * len(expected)
