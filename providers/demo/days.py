@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from providers.demo.instruments import Listing
-from providers.demo.randomness import Ints, Words, named_stream, normals_at, stretched
+from providers.demo.randomness import Floats, Ints, Words, named_stream, normals_at, stretched
 
 ALPHA, BETA = 0.08, 0.90  # GARCH: persistence 0.98
 PULL = 0.006  # share of the distance to the target that a day makes good
@@ -36,8 +36,8 @@ class DayLevel:
     def __init__(self, seed: int, listing: Listing) -> None:
         self._listing = listing
         self._stream = named_stream(seed, listing.ticker, "day")
-        self._days: list[DayShape] = []
-        self._variance = listing.daily_deviation**2
+        self._days: Ints = np.empty((0, 5), dtype=np.int64)
+        self._variance = listing.daily_deviation * listing.daily_deviation
         self._target = listing.start_ticks()
         self._close = round(self._target)
 
@@ -45,16 +45,14 @@ class DayLevel:
         return len(self._days)
 
     def __getitem__(self, index: int) -> DayShape:
-        return self._days[index]
+        return DayShape(*self._days[index].tolist())
 
     def rows(self, start: int, end: int) -> Ints:
         """Days ``[start, end)`` as an array of open, high, low, close, volume."""
-        return np.array(self._days[start:end], dtype=np.int64).reshape(-1, 5)
+        return self._days[start:end]
 
     def extend(self, ordinals: Ints, minutes: Ints) -> None:
         """Append days: their proleptic ordinals and how many minutes each is open."""
-        if not len(ordinals):
-            return
         first: Words = ordinals.astype(np.uint64) * np.uint64(_DRAWS)
         draws: Words = np.arange(_DRAWS, dtype=np.uint64)
         z = normals_at(self._stream, np.add.outer(first, draws))
@@ -63,48 +61,56 @@ class DayLevel:
             chi = chi + z[:, column] * z[:, column]
         # t shocks of unit variance: z / sqrt(chi / n) x sqrt((n - 2) / n)
         shocks = z[:, 0] / np.sqrt(chi / _DEGREES) * math.sqrt((_DEGREES - 2) / _DEGREES)
-        above = z[:, 7] * z[:, 7] + z[:, 8] * z[:, 8]  # -2 ln U is the sum of two squared normals
-        below = z[:, 9] * z[:, 9] + z[:, 10] * z[:, 10]
-        busy = stretched(z[:, 11] * 0.25)
-        columns = (shocks, z[:, 6], above, below, busy, minutes)
-        for figures in zip(*(column.tolist() for column in columns), strict=True):
-            self._days.append(self._next_day(*figures))
+        opens, closes, sigmas = self._walk(shocks, z[:, 6])
+        days = np.empty((len(ordinals), 5), dtype=np.int64)
+        days[:, 0], days[:, 3] = opens, closes
+        days[:, 1], days[:, 2] = _extremes(days[:, 0], days[:, 3], sigmas, z[:, 7:11])
+        busy = stretched(z[:, 11] * 0.25) * (0.7 + 0.3 * np.abs(shocks))
+        days[:, 4] = self._volumes(minutes, busy)
+        self._days = np.concatenate((self._days, days))
 
-    def _next_day(self, shock: float, gap: float, above: float, below: float, busy: float, minutes: int) -> DayShape:
-        listing, previous = self._listing, self._close
-        sigma = math.sqrt(self._variance)
-        pull = PULL * (self._target - previous) / previous
-        limit = 6.0 * listing.daily_deviation
-        move = min(max(pull + sigma * shock, -limit), limit)
-        opened = max(previous + round(previous * sigma * listing.gap_share * gap), 2)
-        distance = opened * move
-        closed = max(opened + round(distance), 2)
-        spread = opened * sigma * opened * sigma
-        high = round((distance + math.sqrt(distance * distance + spread * above)) * 0.5)
-        low = round((distance - math.sqrt(distance * distance + spread * below)) * 0.5)
-        self._variance = (
-            (1.0 - ALPHA - BETA) * listing.daily_deviation * listing.daily_deviation
-            + ALPHA * move * move
-            + BETA * self._variance
+    def _walk(self, shocks: Floats, gaps: Floats) -> tuple[list[int], list[int], Floats]:
+        """Opens, closes and deviations, each day out of the one before: the only part that is done day by day."""
+        listing, close, target, variance = self._listing, self._close, self._target, self._variance
+        limit, floor = (
+            6.0 * listing.daily_deviation,
+            (1.0 - ALPHA - BETA) * listing.daily_deviation * listing.daily_deviation,
         )
-        self._target *= listing.growth
-        self._close = closed
-        return DayShape(
-            opened,
-            max(opened + high, opened, closed),
-            max(min(opened + low, opened, closed), 1),
-            closed,
-            self._volume(minutes, busy * (0.7 + 0.3 * abs(shock))),
-        )
+        opens, closes, sigmas = [], [], []
+        for shock, gap in zip(shocks.tolist(), gaps.tolist(), strict=True):
+            sigma = math.sqrt(variance)
+            move = PULL * (target - close) / close + sigma * shock
+            move = limit if move > limit else -limit if move < -limit else move
+            opened = close + round(close * sigma * listing.gap_share * gap)
+            opened = opened if opened > 2 else 2
+            close = opened + round(opened * move)
+            close = close if close > 2 else 2
+            variance = floor + ALPHA * move * move + BETA * variance
+            target *= listing.growth
+            opens.append(opened)
+            closes.append(close)
+            sigmas.append(sigma)
+        self._close, self._target, self._variance = close, target, variance
+        return opens, closes, np.array(sigmas)
 
-    def _volume(self, minutes: int, busy: float) -> int:
-        """Volume of a day: never below its count of trades, of which each has at least one step."""
+    def _volumes(self, minutes: Ints, busy: Floats) -> Ints:
+        """Volume of each day: never below its count of trades, of which each has at least one step."""
         if not self._listing.has_volume:
-            return 0
-        typical = self._listing.trades_a_minute * minutes * self._listing.mean_size
-        return max(math.floor(typical * busy), most_trades(self._listing, minutes))
+            return np.zeros(len(minutes), dtype=np.int64)
+        typical = self._listing.trades_a_minute * self._listing.mean_size * minutes.astype(np.float64)
+        # A bound on the trades of a day, known before its minutes are.
+        most = np.floor(self._listing.trades_a_minute * 3.74 * minutes.astype(np.float64)).astype(np.int64)
+        volumes: Ints = np.maximum(np.floor(typical * busy).astype(np.int64), most + minutes + 16)
+        return volumes
 
 
-def most_trades(listing: Listing, minutes: int) -> int:
-    """A bound on the trades of a day, known before its minutes are."""
-    return math.floor(listing.trades_a_minute * minutes * 1.7 * 2.2) + minutes + 16
+def _extremes(opens: Ints, closes: Ints, sigmas: Floats, z: Floats) -> tuple[Ints, Ints]:
+    """Highs and lows: the extremes of a Brownian bridge from open to close, -2 ln U being two squared normals."""
+    distance = (closes - opens).astype(np.float64)
+    spread = opens * sigmas
+    square, spread = distance * distance, spread * spread
+    up = (distance + np.sqrt(square + spread * (z[:, 0] * z[:, 0] + z[:, 1] * z[:, 1]))) * 0.5
+    down = (distance - np.sqrt(square + spread * (z[:, 2] * z[:, 2] + z[:, 3] * z[:, 3]))) * 0.5
+    highs: Ints = np.maximum(opens + np.rint(up).astype(np.int64), np.maximum(opens, closes))
+    lows: Ints = np.minimum(opens + np.rint(down).astype(np.int64), np.minimum(opens, closes))
+    return highs, np.maximum(lows, 1)

@@ -58,9 +58,10 @@ class Series:
         """The bars of ``extent`` as of ``now_ms``; may take a second, so not for the socket's loop."""
         count = None if extent.since is not None or extent.until is not None else extent.count
         rows = self._rows(market, now_ms, count=count, since=extent.since)
-        starts = rows[:, table.START]
         if extent.since is not None:
-            rows = rows[starts >= extent.since]
+            inside = rows[rows[:, table.START] >= extent.since]
+            # A timeframe shorter than a bar still shows the one in progress.
+            rows = inside if len(inside) or not extent.is_live else rows[-1:]
         if extent.until is not None:
             rows = rows[rows[:, table.START] <= extent.until]
         return Loaded(rows[max(len(rows) - extent.count, 0) :], now_ms)

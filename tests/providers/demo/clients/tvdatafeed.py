@@ -1,6 +1,6 @@
 """PyPI tradingview-datafeed against the demo market. Prints what it got as one JSON object."""
 
-import redirect  # noqa: F401  # first, so that nothing resolves a host before it
+import redirect  # noqa: F401, I001  # first, so that nothing resolves a host before it
 
 import json
 import sys
