@@ -63,7 +63,7 @@ def _symbols(request: Request) -> list[str]:
 async def _read(symbols: list[str]) -> tuple[Pulse | None, dict[str, Stored]]:
     cache = LiveCache()  # a client belongs to one event loop, and this one lives for the request
     try:
-        return await cache.read({symbol: () for symbol in symbols})
+        return await cache.read(dict.fromkeys(symbols, ()))
     except (RedisError, OSError) as error:
         raise StoreUnavailable(f"live state is not available: {error}") from error
     finally:
