@@ -42,24 +42,8 @@ def decode(message: bytes | str) -> Packets:
     return _decode_wide(data)
 
 
-# Lengths as they are written, for the live path. Longer packets are rare.
-_SIZES = {b"%d" % size: size for size in range(1024)}
-
-
 def split(message: bytes, faults: list[ProtocolError]) -> list[bytes]:
-    """``decode`` for the live path: the payloads of ``message``; a fault is added to ``faults``.
-
-    Cut at the marks, all at once; if every length agrees with its piece, walking by length would give the same.
-    """
-    if message.isascii():
-        pieces = message.split(b"~m~")
-        if len(pieces) == 3:  # nearly always one packet
-            if not pieces[0] and _SIZES.get(pieces[1]) == len(pieces[2]):
-                return pieces[2:]
-        elif len(pieces) % 2 and not pieces[0]:
-            payloads = pieces[2::2]
-            if list(map(_SIZES.get, pieces[1::2])) == list(map(len, payloads)):
-                return payloads
+    """The payloads of ``message``; a fault is added to ``faults``."""
     payloads, fault = decode(message)
     if fault is not None:
         faults.append(fault)

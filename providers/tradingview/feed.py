@@ -185,6 +185,7 @@ class QuoteFeed:
         for key in keys:
             quote = self.quotes.pop(key)
             self.heads.pop(quote.head, None)
+            quote.drop()
 
     def _forget(self, keys: list[str]) -> None:
         """Take symbols out of their sessions; a session that holds none is deleted."""

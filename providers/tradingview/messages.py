@@ -72,6 +72,7 @@ class Call(msgspec.Struct, gc=False):
         return value if isinstance(value, str) else ""
 
 
+# How the service writes an update: QUOTE_START … FIELDS_MARK, the fields, QUOTE_END.
 QUOTE_START = b'{"m":"qsd"'
 FIELDS_MARK = b',"v":'
 QUOTE_END = b"}]}"

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from msgspec import UNSET, UnsetType
 
@@ -30,7 +31,7 @@ from providers.tradingview.volume import EXACT_BELOW, after_decrease, missed, to
 
 _SECOND_NS = 10**9
 # A tuple made directly costs two thirds of calling the class, and there is one for nearly every message.
-_make_tick: Callable[[type[Tick], tuple[str, int, float, int]], Tick] = tuple.__new__
+_make_tick: Callable[[tuple[str, int, float, int]], Tick] = partial(tuple.__new__, Tick)
 
 
 class SymbolQuote:
@@ -40,7 +41,7 @@ class SymbolQuote:
     """
 
     __slots__ = (
-        "_corrections", "_gap_from", "_is_untimed_told", "_key", "_lots_per_unit", "_since", "_symbol",
+        "_corrections", "_gap_from", "_is_untimed_told", "_key", "_lots_per_unit", "_scale", "_since", "_symbol",
         "_total_before", "ask", "bid", "delay_seconds", "failed", "has_volume", "head", "high", "instrument",
         "is_completed", "is_settled", "is_touched", "low", "name", "open", "prev_close", "price", "retry_at_ns",
         "rhythm", "second", "session_id", "total",
@@ -73,6 +74,7 @@ class SymbolQuote:
         self.instrument = instrument
         self._symbol = instrument.symbol
         self._lots_per_unit = instrument.lots_per_unit
+        self._scale = float(instrument.lots_per_unit)
         self.has_volume = instrument.has_volume
 
     def begin(self, session_id: str, now_ns: int) -> None:
@@ -107,6 +109,11 @@ class SymbolQuote:
         self.failed, self.retry_at_ns = reason, retry_at_ns
         self.is_settled = False
         self._tell(FeedEventKind.SYMBOL_ERROR, now_ns, events, reason=reason)
+
+    def drop(self) -> None:
+        """Not followed any more: whatever still comes is ignored."""
+        self.is_settled = False
+        self.session_id = ""
 
     def is_behind(self, fields: QuoteFields) -> bool:
         """Whether a fresh answer of the provider knows of a trade that we were not told."""
@@ -197,8 +204,8 @@ class SymbolQuote:
             self._move_to(second)
             is_trade = True
         if volume is not UNSET and volume is not None and self.has_volume:
-            scaled = volume * self._lots_per_unit
-            total = round(scaled) if scaled < EXACT_BELOW else to_lots(volume, self._lots_per_unit)
+            scaled = volume * self._scale
+            total = int(scaled + 0.5) if scaled < EXACT_BELOW else to_lots(volume, self._lots_per_unit)
             before = self.total
             if before is not None and total >= before:
                 self.total, lots = total, total - before
@@ -209,7 +216,7 @@ class SymbolQuote:
                 self._postpone(lots, now_ns, events)
             else:
                 self._key = key = self._key + 1
-                events.append(_make_tick(Tick, (self._symbol, key, self.price, lots)))
+                events.append(_make_tick((self._symbol, key, self.price, lots)))
         if not (
             fields.bid is fields.ask is fields.high_price is fields.low_price is UNSET
             and fields.open_price is fields.prev_close_price is fields.update_mode is UNSET
