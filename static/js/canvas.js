@@ -200,8 +200,8 @@ export class Canvas {
   visible() {
     const range = this.chart.timeScale().getVisibleLogicalRange();
     if (!range || !this.bars.length) return null;
-    const first = Math.max(0, Math.ceil(range.from));
-    const last = Math.min(this.bars.length - 1, Math.floor(range.to));
+    const first = Math.max(0, Math.round(range.from));
+    const last = Math.min(this.bars.length - 1, Math.round(range.to));
     return first <= last ? [first, last] : null;
   }
 

@@ -44,7 +44,7 @@ class ChartPage {
 
   async start() {
     const { from, to, averages } = this.navigation.view;
-    this.setAverages(averages);
+    if (averages) this.setAverages(true);
     this.canvas.setInterval(this.interval);
     this.live.follow(this.symbol, this.interval);
     this.live.start();
@@ -89,6 +89,7 @@ class ChartPage {
     if (this.bars.length) {
       this.states.hide();
       this.canvas.showNewest();
+      performance.mark("first-candle");
       return;
     }
     const other = this.interval === OTHER_INTERVAL ? null : this.navigation.choice(OTHER_INTERVAL);

@@ -52,7 +52,8 @@ export class Navigation {
   }
 
   #address(query) {
-    return `${location.pathname}?${query}`.replaceAll("%3A", ":").replaceAll("%2F", "/").replaceAll("%2C", ",");
+    const text = query.toString();
+    return `${location.pathname}${text && "?"}${text}`.replaceAll("%3A", ":").replaceAll("%2F", "/").replaceAll("%2C", ",");
   }
 
   #fromAddress() {
