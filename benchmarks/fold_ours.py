@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
 from collections.abc import Callable
 
 import numpy as np
@@ -52,18 +53,23 @@ def _warm_fold() -> Aggregator:
 
 
 def _live() -> Callable[[], int]:
-    fold, ticks, nows = _warm_fold(), TICKS[WARM_UP:], NOWS[WARM_UP:]
+    """The ticks between two sweeps, then the sweep: the streamer's timer makes it a little after each minute's end."""
+    fold, parts = _warm_fold(), []
+    begin, sweep_ns = WARM_UP, NOWS[WARM_UP] // MINUTE_NS * MINUTE_NS + _SWEEP_NS
+    while begin < len(TICKS):
+        end = bisect_left(NOWS, sweep_ns, begin)
+        parts.append((TICKS[begin:end], NOWS[begin:end], sweep_ns))
+        begin, sweep_ns = end, sweep_ns + MINUTE_NS
 
     def timed() -> int:
-        add, events, sweep = fold.add, fold.events, 0
-        for tick, now in zip(ticks, nows, strict=True):
-            if now >= sweep:
-                fold.close_due(now)
-                sweep = now // MINUTE_NS * MINUTE_NS + MINUTE_NS + _SWEEP_NS
-            add(tick, now)
-            if events:
-                fold.drain()
-        return len(ticks)
+        add, events = fold.add, fold.events
+        for ticks, nows, sweep_ns in parts:
+            for tick, now in zip(ticks, nows, strict=True):
+                add(tick, now)
+                if events:
+                    fold.drain()
+            fold.close_due(sweep_ns)
+        return len(TICKS) - WARM_UP
 
     return timed
 

@@ -56,6 +56,19 @@ class Accumulator:
         """No ticks: merged with anything it makes no difference. Its ``last`` is negative, and it makes no bar."""
         return cls(frame, 1 << 128, -1, 0.0, -math.inf, math.inf, 0.0, 0, 0, partial=False)
 
+    @classmethod
+    def of_tick(cls, frame: Frame, key: int, price: float, lots: int) -> Accumulator:
+        """One tick."""
+        one = _new(cls)
+        one.frame = frame
+        one.first = one.last = key
+        one.open = one.high = one.low = one.close = price
+        one.lots = lots
+        one.trades = 1
+        one.partial = False
+        one.made = None
+        return one
+
     def put(self, key: int, price: float, lots: int) -> None:
         """Take in one tick, in any order. The usual tick, later than all before, never gets here: see Aggregator."""
         if key > self.last:

@@ -97,8 +97,10 @@ class Aggregator:
     def add(self, tick: Tick, now_ns: int | None) -> None:
         """Take in one tick; of a symbol that is not followed, nothing. ``tick.key`` is unique in its symbol.
 
-        The path of nearly every tick is the one below: later than all before it in the forming minute, so it sets
-        the close. Comparing with ``last`` also proves that it is not before the minute's start.
+        The path of nearly every tick is the one below: it is later than all before it in the forming minute, so it
+        sets the close. That it is not before the minute's start follows from ``last``; that nothing else is to do,
+        not even a look at the clock, from ``horizon``. Two comparisons of integers are all that lateness, the
+        minute's end, settling and the future cost a tick.
         """
         symbol, key, price, lots = tick
         try:
@@ -106,9 +108,7 @@ class Aggregator:
         except KeyError:
             return
         minute = cascade.minute
-        if minute.last < key < cascade.horizon and (
-            key < cascade.clock.limit or not cascade.clock.is_future(key, now_ns)
-        ):
+        if minute.last < key < cascade.horizon or cascade.is_next(key, now_ns):
             minute.last = key
             minute.close = price
             if price > minute.high:
@@ -129,9 +129,7 @@ class Aggregator:
             except KeyError:
                 continue
             minute = cascade.minute
-            if minute.last < key < cascade.horizon and (
-                key < cascade.clock.limit or not cascade.clock.is_future(key, now_ns)
-            ):
+            if minute.last < key < cascade.horizon or cascade.is_next(key, now_ns):
                 minute.last = key
                 minute.close = price
                 if price > minute.high:

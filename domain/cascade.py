@@ -68,9 +68,10 @@ _CLOSING_ORDER = tuple(
 class Cascade:
     """The fold of one symbol.
 
-    - ``minute`` is the forming minute. A tick that is later than all before it, earlier than ``horizon`` and not
-      from the future is folded by the Aggregator in place; everything else comes to ``take``. ``horizon`` is the
-      nearest key at which something must happen: the minute's end, or the moment a closed bar settles.
+    - ``minute`` is the forming minute. A tick later than all before it and earlier than ``horizon`` is folded by
+      the Aggregator in place; everything else comes to ``take``. ``due`` is the nearest key at which something must
+      happen: the minute's end, or the moment a closed bar settles. ``horizon`` is ``due`` or, if that is nearer,
+      the key up to which ticks are known not to come from the future (five seconds, so it moves now and then).
     - ``open`` holds, at each level above the minute, the *closed* children of the running window. All open windows
       contain the instant up to which things are closed (``closed_key``), hence are nested in each other.
     - ``pending`` holds closed bars until they settle, least ``ready_key`` first: exactly those a late tick may
@@ -81,9 +82,9 @@ class Cascade:
     """
 
     __slots__ = (
-        "amended", "clock", "closed_key", "closed_ticks", "dropped_key", "events", "fresh", "future", "greatest",
-        "grid", "healing", "horizon", "instrument", "jumps", "known_key", "late", "lateness_key", "lots_per_unit",
-        "minute", "minutes", "open", "out_of_session", "pending", "seeded_key", "symbol",
+        "amended", "clock", "closed_key", "closed_ticks", "dropped_key", "due", "events", "fresh", "future",
+        "greatest", "grid", "healing", "horizon", "instrument", "jumps", "known_key", "late", "lateness_key",
+        "lots_per_unit", "minute", "minutes", "open", "out_of_session", "pending", "seeded_key", "symbol",
     )  # fmt: skip
 
     def __init__(
@@ -104,7 +105,7 @@ class Cascade:
         self.events = events
         self.healing = healing
         self.minute = NO_MINUTE
-        self.horizon = 0
+        self.horizon = self.due = 0
         self.open: list[Accumulator | None] = [None] * LEVEL_COUNT
         self.pending: deque[Accumulator] = deque()
         self.minutes: deque[Accumulator] | None = deque()
@@ -115,6 +116,19 @@ class Cascade:
         self.closed_key = 0
         self.greatest = 0  # greatest key of a tick outside the forming minute
         self.closed_ticks = self.late = self.future = self.out_of_session = self.amended = self.jumps = 0
+
+    def is_next(self, key: int, now_ns: int | None) -> bool:
+        """Whether ``key`` is the next one of the forming minute after all: only the horizon was too near."""
+        due = self.due
+        if not self.minute.last < key < due:
+            return False
+        limit = self.clock.limit
+        if key >= limit:
+            if self.clock.is_future(key, now_ns):
+                return False
+            limit = self.clock.limit
+        self.horizon = limit if limit < due else due
+        return True
 
     def take(self, key: int, price: float, lots: int, now_ns: int | None) -> None:
         """Take in a tick that is not simply the next one of the forming minute."""
@@ -145,16 +159,16 @@ class Cascade:
         self.close_levels(frame.start_key)
         if now_ns is None and key - self.greatest > _JUMP and self.greatest:
             self.jumps += 1
-        self.minute = Accumulator(frame, key, key, price, price, price, price, lots, 1, self.fresh)
+        self.minute = Accumulator.of_tick(frame, key, price, lots)
         if self.fresh:
-            self.known_key = frame.end_key
             self.fresh = False
+            self.minute.partial = True
+            self.known_key = frame.end_key
 
     def close_due(self, boundary_key: int) -> None:
         """Close every window that ends at or before ``boundary_key``."""
         if self.minute.frame.end_key <= boundary_key:
             self.close_minute()
-            self.horizon = 0
         if self.closed_key < boundary_key:
             self.close_levels(boundary_key)
 
@@ -191,7 +205,13 @@ class Cascade:
         self.pending.append(closed)
         closed.made = made = closed.bar(self.symbol, self.lots_per_unit, _PROVISIONAL)
         self.events.append(_event((_CLOSED, made)))
-        self.merge_up(closed)
+        open_ = self.open
+        for frame in closed.frame.parents:  # `merge_up`, without the call
+            parent = open_[frame.level]
+            if parent is None:
+                open_[frame.level] = closed.copy(frame)
+            else:
+                parent.merge(closed)
 
     def merge_up(self, closed: Accumulator) -> None:
         """Merge a closed bar into its parents. They are open: a window closes after its last child."""
@@ -216,7 +236,7 @@ class Cascade:
         self.closed_ticks += 1
         if key > self.greatest:
             self.greatest = key
-        tick = Accumulator(frame, key, key, price, price, price, price, lots, 1, partial=False)
+        tick = Accumulator.of_tick(frame, key, price, lots)
         self._amend(frame, tick)
         return True
 
@@ -262,17 +282,20 @@ class Cascade:
         self.minutes.append(closed)
 
     def _settle(self, key: int) -> None:
-        """Settle what the greatest event time, if it is that of ``key``, has passed; and set the horizon."""
+        """Settle what the greatest event time, if it is that of ``key``, has passed; and see what is due next."""
         pending, lateness = self.pending, self.lateness_key
-        horizon = self.minute.frame.end_key
+        due = self.minute.frame.end_key
         while pending:
             settles = pending[0].frame.ready_key + lateness
             if settles > key:
-                self.horizon = settles if settles < horizon else horizon
-                return
+                if settles < due:
+                    due = settles
+                break
             settled = pending.popleft()
             self.events.append(_event((_SETTLED, settled.made or self.bar_of(settled))))
-        self.horizon = horizon
+        self.due = due
+        limit = self.clock.limit
+        self.horizon = limit if limit < due else due
 
     def _greatest(self) -> int:
         minute = self.minute
@@ -298,7 +321,7 @@ class Cascade:
             if one is not None and one is not NO_MINUTE:
                 one.partial = True
         self.fresh = True
-        self.horizon = 0  # the next tick must come through `take`
+        self.look_up()
         if self.minutes is None:
             self.minutes = deque()
             self.dropped_key = max(self.closed_key, self.dropped_key)
@@ -308,7 +331,11 @@ class Cascade:
         self.instrument = instrument
         self.clock = clock
         self.lateness_key = lateness_ns << SEQ_BITS
-        self.horizon = 0  # the next tick must come through `take`, which finds the new one
+        self.look_up()
+
+    def look_up(self) -> None:
+        """Have the next tick come through `take`, whatever it is."""
+        self.horizon = self.due = 0
 
     def counts(self) -> FoldCounts:
         ticks = self.closed_ticks + int(self.minute.trades)

@@ -60,7 +60,7 @@ def load(cascade: Cascade, state: State) -> None:
         kept = _accumulators(grid, state["minutes"])
         cascade.minutes = deque(pending.get(one.frame.start, one) for one in kept)
     cascade.fresh = state["fresh"]
-    cascade.horizon = 0
+    cascade.look_up()
     for name in _KEYS:
         setattr(cascade, name, int(state[name]))
     for name, count in zip(_COUNTS, state["counts"], strict=True):

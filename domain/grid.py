@@ -23,9 +23,12 @@ _DAY = 86_400
 _CACHED_MINUTES = 4_096
 
 
+_SECOND_KEY = 10**9 << SEQ_BITS
+
+
 def second_key(second: int) -> int:
     """The least tick key at epoch second ``second``."""
-    return second * 10**9 << SEQ_BITS
+    return second * _SECOND_KEY
 
 
 class Frame:
@@ -68,7 +71,7 @@ class Frame:
         else:
             self.start_key = second_key(start)
             self.starts_at = datetime.fromtimestamp(start, UTC)
-        self.end_key = self.ready_key = end * 10**9 << SEQ_BITS
+        self.end_key = self.ready_key = end * _SECOND_KEY
         self.close_time = datetime.fromtimestamp(end, UTC)
         self.open_time = self.starts_at if key == start else datetime.fromtimestamp(key, UTC)
         self.parents = parents

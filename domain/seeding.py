@@ -65,6 +65,8 @@ def seed(cascade: Cascade, bars: Iterable[Bar], *, through: int, since: int | No
     if cascade.minutes is None or through_key < cascade.dropped_key:
         return  # all has been heard, or minutes that would have to be merged on top are gone
     cascade.close_due(through_key)  # what the history has, has ended
+    if any(one.frame.start_key < through_key <= one.last for one in cascade.minutes):
+        return  # prints of a closing auction later than this history: the next one will have them
     own = sorted((one for one in cascade.minutes if one.frame.start_key >= through_key), key=attrgetter("first"))
     is_heard = not cascade.fresh and cascade.known_key <= through_key
     shadow = _shadow(cascade)
@@ -134,10 +136,15 @@ class _History:
         total = Accumulator.empty(frame)
         position = frame.start
         for piece in self._pieces:
-            if piece.start >= position and piece.end <= end and piece.level < frame.level:
+            if piece.start >= position and piece.end <= end and self._belongs(piece, frame):
                 position = piece.end
                 total.merge(_accumulator(frame, piece, self._cascade.lots_per_unit))
         return total
+
+    def _belongs(self, piece: _Piece, frame: Frame) -> bool:
+        """Whether the bar is a part of ``frame``, in whose span it lies: before the regular session it is of no day."""
+        minute = self._grid.minute(piece.start // 60)
+        return piece.level < frame.level and minute is not None and minute.ancestor(frame.level) is not None
 
     def _reaches(self, start: int, end: int) -> bool:
         """Whether the history is known to be whole in ``[start, end)``.

@@ -171,6 +171,25 @@ class TestSeeding:
         assert (day.open, day.close) == (9, 7)
         assert fold.forming(SYMBOL, Interval.H4) is None
 
+    def test_keeps_minutes_before_the_regular_session_out_of_the_week(self):
+        fold = Aggregator()
+        fold.follow(instrument(calendar="XNYS/extended"))
+        early = "2026-01-06 13:30"
+        monday = final("2026-01-05 15:00", "1d", calendar="XNYS", open=9)
+        history = [final(early, calendar="XNYS/extended", open=1), monday]
+        fold.seed(SYMBOL, history, through=second("2026-01-06 13:31"))
+        assert fold.forming(SYMBOL, Interval.W1).low == 9
+        assert fold.forming(SYMBOL, Interval.H1).low == 1
+
+    def test_waits_for_a_history_that_has_the_auction_prints_which_were_heard(self):
+        fold = Aggregator()
+        fold.follow(instrument(calendar="XLON"))
+        for time in ("16:28:30", "16:29:30", "16:33:00"):
+            fold.add(tick(time, 200), ns(time))
+        day = fold.forming(SYMBOL, Interval.D1)
+        fold.seed(SYMBOL, [final("16:29", calendar="XLON")], through=second("16:32"))
+        assert fold.forming(SYMBOL, Interval.W1).volume == day.volume == 3
+
 
 class TestACheckpoint:
     def test_is_json_that_any_reader_keeps(self, fold):
