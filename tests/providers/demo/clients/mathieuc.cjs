@@ -3,7 +3,8 @@ require('./redirect.cjs');
 const TradingView = require('@mathieuc/tradingview');
 
 const TIMEFRAMES = ['1', '3', '5', '15', '30', '45', '60', '120', '180', '240', '1D', '1W', '1M'];
-const [, , symbol, count] = process.argv;
+const [, , full, count] = process.argv;
+const symbol = full.replace('DEMO:', '');
 const result = { history: {}, quotes: [], updates: 0, more: 0, errors: {}, search: [], info: {} };
 
 function within(seconds, what, start) {

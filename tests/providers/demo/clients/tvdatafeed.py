@@ -8,7 +8,7 @@ import sys
 from tvDatafeed import Interval, TvDatafeed
 
 client = TvDatafeed()
-symbol, count = sys.argv[1], int(sys.argv[2])
+symbol, count = sys.argv[1].removeprefix("DEMO:"), int(sys.argv[2])
 result = {"history": {}, "search": [], "unknown": "not asked"}
 for interval in Interval:
     frame = client.get_hist(symbol=symbol, exchange="DEMO", interval=interval, n_bars=count)
