@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -96,7 +97,9 @@ class Caller:
     """Talks to a real server over a blocking socket, one test at a time."""
 
     def __init__(self, url: str, **options: Any) -> None:
-        self.socket: ClientConnection = connect(url, compression=None, max_size=2**24, **options)
+        self._entered = contextlib.ExitStack()
+        connecting = connect(url, compression=None, max_size=2**24, **options)
+        self.socket: ClientConnection = self._entered.enter_context(connecting)
         self.packets: list[bytes] = []
         self.faults: list[Exception] = []
         self.echoes = True
@@ -105,7 +108,7 @@ class Caller:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.socket.close()
+        self._entered.close()
 
     def say(self, *calls: Call) -> None:
         self.socket.send("".join(codec.encode_call(method, params) for method, *params in calls))

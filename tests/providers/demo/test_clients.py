@@ -118,26 +118,24 @@ def installed(name: str, command: list[str]) -> Path:
 
 
 def pip(name: str, *packages: str) -> Path:
-    return installed(name, [sys.executable, "-m", "pip", "install", "--quiet", *packages, "--target"])
+    return installed(
+        name,
+        [sys.executable, "-m", "pip", "install", "--quiet", "--retries", "1", "--timeout", "15", *packages, "--target"],
+    )
 
 
 def assert_is_history(
-    market: DemoMarket, found: list[list[float]], interval: Interval, digits: int | None = None
+    market: DemoMarket, found: list[list[float]], interval: Interval, volume_error: float = 0
 ) -> None:
-    """Closed bars are the market's; the newest may have moved since."""
+    """Closed bars are the market's; the newest may have moved since. Some clients round volumes."""
     now = datetime.datetime.now(datetime.UTC)
-    expected = {
-        bar.starts_at.timestamp(): [
-            bar.open,
-            bar.high,
-            bar.low,
-            bar.close,
-            bar.volume if digits is None else round(bar.volume, digits),
-        ]
-        for bar in market.bars(SYMBOL, interval, at("2009-01-01"), at("2100-01-01"), now)
-    }
+    bars = market.bars(SYMBOL, interval, at("2009-01-01"), at("2100-01-01"), now)
+    expected = {bar.starts_at.timestamp(): bar for bar in bars}
     assert len(found) == COUNT, interval
-    assert [expected[values[0]] for values in found[:-1]] == [values[1:] for values in found[:-1]], interval
+    for time, *prices, volume in found[:-1]:
+        bar = expected[time]
+        assert prices == [bar.open, bar.high, bar.low, bar.close], interval
+        assert abs(volume - bar.volume) <= volume_error, interval
 
 
 def test_tradingview_datafeed_loads_history_searches_and_gets_no_data_for_the_unknown(run_client, secure_market):
@@ -173,12 +171,23 @@ def test_mathieuc_tradingview_loads_history_streams_and_gets_its_errors(run_clie
         pytest.skip("node and npm are not installed")
     package = "@mathieuc/tradingview@3.5.2"
     folder = installed(
-        "mathieuc-tradingview-3.5.2", ["npm", "install", "--no-audit", "--no-fund", "--silent", package, "--prefix"]
+        "mathieuc-tradingview-3.5.2",
+        [
+            "npm",
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--silent",
+            "--fetch-retries=1",
+            "--fetch-timeout=15000",
+            package,
+            "--prefix",
+        ],
     )
     modules = str(folder / "node_modules")
     result = run_client(["node", str(SCRIPTS / "mathieuc.cjs")], NODE_PATH=modules)
     for code, interval in zip(CODES, Interval, strict=True):
-        assert_is_history(secure_market.market, result["history"][code], interval, digits=2)
+        assert_is_history(secure_market.market, result["history"][code], interval, volume_error=0.005001)
     assert result["info"] == {"name": "DEMO:BTCUSD", "session": "24x7"}
     assert result["more"] == 20
     assert result["updates"] > 3

@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
 from domain.errors import InvalidRequest
 from domain.interval import Interval
@@ -226,8 +225,8 @@ class TestFaults:
     @pytest.mark.parametrize(("switch", "status"), [("rate_limit", 429), ("forbidden", 403), ("require_origin", 403)])
     def test_upgrades_are_refused(self, demo_market, switch, status):
         demo_market.faults.set(**{switch: True})
-        with pytest.raises(InvalidStatus) as refused:
-            connect(demo_market.url)
+        with pytest.raises(InvalidStatus) as refused, Caller(demo_market.url):
+            pass
         assert refused.value.response.status_code == status
         assert (refused.value.response.headers.get("Retry-After") == "30") is (switch == "rate_limit")
 
@@ -344,16 +343,19 @@ class TestBudgets:
         slow = socket.create_connection(("127.0.0.1", demo.server.port))
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         with Caller(demo.url, sock=slow) as caller, Caller(demo.url) as other:
+            assert eventually(lambda: demo.server.client_count == 2)
             for number in range(60):
                 caller.say(*chart_calls("DEMO:BTCUSD", "1", 5_000, session=f"cs_{number}"))
             assert eventually(lambda: demo.server.client_count == 1, 30)
             other.say(*quote_calls("DEMO:BTCUSD"))
             other.until_called("quote_completed")
+            with pytest.raises(ConnectionClosed):
+                list(caller.messages(5))
 
     def test_too_many_clients_are_refused(self, start_demo_market):
         demo = start_demo_market(max_clients=2)
-        with Caller(demo.url), Caller(demo.url), pytest.raises(InvalidStatus) as refused:
-            connect(demo.url)
+        with Caller(demo.url), Caller(demo.url), pytest.raises(InvalidStatus) as refused, Caller(demo.url):
+            pass
         assert refused.value.response.status_code == 429
 
     def test_hundreds_of_symbols_are_told_of_in_time(self, start_demo_market):
