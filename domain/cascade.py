@@ -118,16 +118,21 @@ class Cascade:
         self.closed_ticks = self.late = self.future = self.out_of_session = self.amended = self.jumps = 0
 
     def is_next(self, key: int, now_ns: int | None) -> bool:
-        """Whether ``key`` is the next one of the forming minute after all: only the horizon was too near."""
-        due = self.due
-        if not self.minute.last < key < due:
+        """Whether ``key`` is the next one of the forming minute after all; what it settles is settled."""
+        minute = self.minute
+        if not minute.last < key < minute.frame.end_key:
             return False
         limit = self.clock.limit
         if key >= limit:
             if self.clock.is_future(key, now_ns):
                 return False
             limit = self.clock.limit
-        self.horizon = limit if limit < due else due
+        due = self.due
+        if key < due:
+            self.horizon = limit if limit < due else due
+        else:
+            self.fresh = False
+            self._settle(key)
         return True
 
     def take(self, key: int, price: float, lots: int, now_ns: int | None) -> None:
@@ -136,11 +141,6 @@ class Cascade:
             self.future += 1
             return
         minute = self.minute
-        if minute.last < key < minute.frame.end_key:  # the next one after all, but it settles what closed before
-            minute.put(key, price, lots)
-            self.fresh = False
-            self._settle(key)
-            return
         frame = self.grid.minute((key >> SEQ_BITS) // MINUTE_NS)
         if frame is None:
             self.out_of_session += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.grid import MINUTE_NS
+from domain.grid import MINUTE_NS, second_key
 from domain.tick import SEQ_BITS
 
 _NO_LIMIT = 1 << 128
@@ -17,28 +17,30 @@ class FeedClock:
     back is noticed within the minute.
     """
 
-    __slots__ = ("_slack_ns", "delay_ns", "grace_ns", "limit", "swept")
+    __slots__ = ("_slack_ns", "delay_ns", "grace_ns", "limit", "swept", "swept_key")
 
     def __init__(self, delay_ns: int, grace_ns: int, future_ns: int) -> None:
         self.delay_ns = delay_ns
         self.grace_ns = grace_ns
         self._slack_ns = future_ns - delay_ns + 1  # exactly `future_ns` ahead is not too far, hence the nanosecond
         self.limit = 0
-        self.swept = -1
+        self.look_up()
+
+    def look_up(self) -> None:
+        """Have the next sweep look at everything again."""
+        self.swept = self.swept_key = -1
 
     def is_future(self, key: int, now_ns: int | None) -> bool:
         """Whether ``key`` is too far beyond ``now_ns``; never in a recording, which has no now."""
         self.limit = limit = _NO_LIMIT if now_ns is None else (now_ns + self._slack_ns) << SEQ_BITS
         return key >= limit
 
-    def set_now(self, now_ns: int) -> None:
-        """A sweep's look at the clock: sets the limit back if the clock was."""
+    def sweep(self, now_ns: int) -> int:
+        """Note what is due: windows that end at or before ``swept_key``. Returns the `now` of the next sweep."""
         self.limit = (now_ns + self._slack_ns) << SEQ_BITS
-
-    def due_minute(self, now_ns: int) -> int:
-        """The last whole minute, since 1970, whose windows are to be closed at ``now_ns``."""
-        return (now_ns - self.delay_ns - self.grace_ns) // MINUTE_NS
-
-    def next_due_ns(self) -> int:
-        """The earliest ``now`` at which a minute after the swept one is due."""
-        return (self.swept + 1) * MINUTE_NS + self.delay_ns + self.grace_ns
+        late_ns = self.delay_ns + self.grace_ns
+        minute = (now_ns - late_ns) // MINUTE_NS
+        if minute > self.swept:
+            self.swept = minute
+            self.swept_key = second_key(minute * 60)
+        return (self.swept + 1) * MINUTE_NS + late_ns

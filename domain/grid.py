@@ -21,6 +21,7 @@ _PARENT_LEVELS = tuple(
 _DAY_LEVEL = LEVELS.index(Interval.D1)
 _DAY = 86_400
 _CACHED_MINUTES = 4_096
+_AHEAD = 16
 
 
 _SECOND_KEY = 10**9 << SEQ_BITS
@@ -108,8 +109,21 @@ class Grid:
             return known
         if len(self._minutes) >= _CACHED_MINUTES:
             self._minutes.clear()  # frames in use live on in the accumulators
-        frame = self._minutes[number] = self.frame(MINUTE_LEVEL, number * 60)
-        return frame
+        if self._minutes.get(number - 1) is not None:
+            self._look_ahead(number)
+        else:
+            self._minutes[number] = self.frame(MINUTE_LEVEL, number * 60)
+        return self._minutes[number]
+
+    def _look_ahead(self, number: int) -> None:
+        """Minutes come one after the other, and cost half as much when several are made at a time."""
+        try:
+            for window in self.calendar.windows(Interval.M1, number * 60, (number + _AHEAD) * 60):
+                self._minutes[window.start // 60] = self._frame(MINUTE_LEVEL, window)
+        except UnknownCalendar:
+            pass  # the end of what the calendar knows is near: one at a time
+        if number not in self._minutes:  # a closing auction, or outside every segment
+            self._minutes[number] = self.frame(MINUTE_LEVEL, number * 60)
 
     def frame(self, level: int, at: int) -> Frame | None:
         """The window of ``level`` that epoch second ``at`` belongs to. Above minutes ``at`` is inside a segment."""
