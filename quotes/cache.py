@@ -171,12 +171,3 @@ def _stored(intervals: list[str], state: list[bytes | None], quote: bytes | None
         forming={i: text for i, text in zip(intervals, bars, strict=False) if text is not None},
         closed={i: text for i, text in zip(intervals, closed, strict=True) if text is not None},
     )
-
-
-def nudge_streamer(what: str) -> None:
-    """Ask the streamer, from any process, to look at ``what`` (symbols or watch) now.
-
-    Raises RedisError; the streamer looks every few seconds anyway.
-    """
-    with redis.Redis.from_url(live_redis_url(), socket_timeout=1, socket_connect_timeout=1) as client:
-        client.publish(NUDGES, what)

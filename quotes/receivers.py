@@ -39,7 +39,8 @@ def tell_browsers(symbol: str, interval: Interval, first: datetime, last: dateti
 
 
 def _nudge() -> None:
-    from quotes.cache import RedisError, nudge_streamer
+    from quotes.cache import RedisError
+    from quotes.nudges import NUDGE_SYMBOLS, nudge_streamer
 
     with contextlib.suppress(RedisError, OSError):  # it looks every few seconds anyway
-        nudge_streamer("symbols")
+        nudge_streamer(NUDGE_SYMBOLS)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import redis.asyncio
 import structlog
 from channels.layers import get_channel_layer
 from django.db import DatabaseError
@@ -26,15 +25,17 @@ from marketdata.repository import BarRepository
 from providers.base import Provider
 from quotes import checkpoint
 from quotes.audit import AuditTrail
-from quotes.cache import NUDGES, STREAMER, LiveCache, RedisError, live_redis_url
+from quotes.cache import STREAMER, LiveCache, RedisError
 from quotes.checkpoint import Checkpoint
 from quotes.desired import Desired, read_desired
 from quotes.endings import end
 from quotes.feed import Feed
 from quotes.historian import Historian
+from quotes.nudges import NUDGE_SYMBOLS, NUDGE_WATCH, listen
 from quotes.publish import Publisher
 from quotes.status import FeedState, Status
 from quotes.stream import Streamer
+from quotes.syncs import SyncOrders
 from quotes.threads import WorkerThread
 from quotes.writer import Series, Writer
 
@@ -42,7 +43,6 @@ SWEEP_SECONDS = 0.05
 HEARTBEAT_SECONDS = 5.0
 RECONCILE_SECONDS = 3.0
 WATCH_SECONDS = 2.0
-SYNC_EVERY_SECONDS = 60.0
 DRAIN_SECONDS = 5.0  # what is unsaved then is in the checkpoint, which is on disk before
 
 log = structlog.get_logger(__name__)
@@ -60,7 +60,7 @@ class StreamService:
         checkpoint_path: Path,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._open_provider, self._queue_sync, self._path = open_provider, queue_sync, checkpoint_path
+        self._open_provider, self._path = open_provider, checkpoint_path
         self._clock_ns = clock_ns
         self._stopping = asyncio.Event()
         self._reconcile_now, self._watch_now = asyncio.Event(), asyncio.Event()
@@ -88,10 +88,9 @@ class StreamService:
             open_provider=open_provider,
             clock=lambda: clock_ns() / 1e9,
         )
+        self.syncs = SyncOrders(queue_sync, self._sql)
         self.feeds: dict[str, Feed] = {}
         self._waiting: dict[str, str] = {}
-        self._sync_wanted: dict[str, float] = {}
-        self._synced_at: dict[str, float] = {}
         self._restored_unsaved: list[Bar] = []
         self._soon: set[asyncio.Task[Any]] = set()
 
@@ -113,7 +112,15 @@ class StreamService:
             asyncio.create_task(part(), name=part.__qualname__)
             for part in (self.publisher.run, self.writer.run, self.audit.run)
         ]
-        parts = (self._reconcile, self._sweep, self._beat, self._watch, self._listen, self.historian.run, self._sync)
+        parts = (
+            self._reconcile,
+            self._sweep,
+            self._beat,
+            self._watch,
+            self._listen,
+            self.historian.run,
+            self.syncs.run,
+        )
         sources = [asyncio.create_task(part(), name=part.__qualname__) for part in parts]
         stop = asyncio.create_task(self._stopping.wait())
         log.info("streaming", epoch=self.publisher.epoch)
@@ -213,8 +220,8 @@ class StreamService:
             self.streamer.follow(instrument, self.feeds[name])
         except UnknownCalendar as error:
             return str(error)
-        if instrument.symbol not in self._synced_at:
-            self._want_sync(instrument.symbol)
+        if instrument.symbol not in self.syncs.asked_at:
+            self.syncs.want(instrument.symbol)
         return ""
 
     def _take_unsaved(self) -> None:
@@ -232,7 +239,7 @@ class StreamService:
             if self._waiting.get(symbol) != reason:
                 status = Status(state=FeedState.OFFLINE, since=datetime.now(UTC), reason=reason)
                 self.publisher.status(symbol, status)
-            self._want_sync(symbol)
+            self.syncs.want(symbol)
         self._waiting = dict(waiting)
 
     async def _renew(self, gone: list[str]) -> None:
@@ -268,18 +275,7 @@ class StreamService:
             await self._pause(self._watch_now, WATCH_SECONDS)
 
     async def _listen(self) -> None:
-        """Nudges: what changed is looked at within a second. A nudge that is lost costs the next look's wait."""
-        while True:
-            try:
-                async with redis.asyncio.Redis.from_url(live_redis_url(), socket_timeout=None) as client:
-                    pubsub = client.pubsub()
-                    await pubsub.subscribe(NUDGES)
-                    self._reconcile_now.set()
-                    self._watch_now.set()
-                    async for message in pubsub.listen():
-                        (self._watch_now if message["data"] == b"watch" else self._reconcile_now).set()
-            except _AWAY:
-                await asyncio.sleep(1)
+        await listen({NUDGE_WATCH: self._watch_now, NUDGE_SYMBOLS: self._reconcile_now})
 
     async def _pause(self, event: asyncio.Event, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -287,29 +283,10 @@ class StreamService:
                 await event.wait()
         event.clear()
 
-    # Syncs: the queue fills longer holes
-
     def _hole(self, symbol: str) -> None:
+        """Ticks were missed: the fold's parents are seeded at once, the queue fills what is stored."""
         self.historian.seed_soon(symbol)
-        self._want_sync(symbol)
-
-    def _want_sync(self, symbol: str) -> None:
-        self._sync_wanted.setdefault(symbol, time.monotonic())
-
-    async def _sync(self) -> None:
-        while True:
-            await asyncio.sleep(0.25)
-            now = time.monotonic()
-            for symbol in list(self._sync_wanted):
-                if now - self._synced_at.get(symbol, float("-inf")) < SYNC_EVERY_SECONDS:
-                    continue
-                try:
-                    await self._sql.run(self._queue_sync, symbol)
-                except DatabaseError as error:
-                    log.warning("sync_not_queued", symbol=symbol, reason=str(error))
-                    break
-                self._synced_at[symbol] = now
-                del self._sync_wanted[symbol]
+        self.syncs.want(symbol)
 
     # The writer's callbacks
 
