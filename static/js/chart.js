@@ -9,7 +9,7 @@ import { Live } from "#live";
 import { SeriesLoader } from "#loader";
 import { Navigation } from "#navigation";
 import { PanelView } from "#panel";
-import { HeadView, WatchlistView } from "#quotes";
+import { HeadView, SPARK_INTERVAL, WatchlistView } from "#quotes";
 import { Shortcuts } from "#shortcuts";
 import { StatesView } from "#states";
 import { TableView } from "#table";
@@ -122,7 +122,7 @@ class ChartPage {
     else if (message.type === "snapshot") this.#snapshot(message);
     else if (isOurs && message.type === "bar" && message.interval === this.interval) this.#put(message.bar, message.state);
     else if (isOurs && message.type === "status") this.feed.setStatus(message);
-    else if (isOurs && message.type === "history") this.#history(message);
+    else if (message.type === "history") this.#history(message);
     if (isOurs && (verdict === "jump" || message.type === "gap")) this.loader.catchUp(from);
   }
 
@@ -135,8 +135,9 @@ class ChartPage {
     this.feed.setConnection(state);
   }
 
-  #history({ interval, first, last }) {
-    if (interval && interval !== this.interval) return;
+  #history({ symbol, interval, first, last }) {
+    if (!interval || interval === SPARK_INTERVAL) this.watchlist.refill(symbol, this.loader.barsUrl);
+    if (symbol !== this.symbol || (interval && interval !== this.interval)) return;
     this.panel.refresh(this.interval);
     this.loader.refetch(Date.parse(first) / 1000, Date.parse(last) / 1000);
   }

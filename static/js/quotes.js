@@ -1,9 +1,11 @@
 // Prices that move: the head of the page, the session's figures, and the watchlist.
 import { change, compact, percent, price, sign } from "#format";
+import { fetchBars } from "#history";
 import { token } from "#theme";
 
 const FLASH_MS = 700;
 const SPARK = { width: 48, height: 24, margin: 3, bars: 40 };
+export const SPARK_INTERVAL = "30m";
 const SPARK_SECONDS = 1800;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -94,6 +96,23 @@ export class WatchlistView {
     paint(row.change, quote.change_percent, 2);
     paint(row.spark, quote.change_percent, 2);
     this.#move(row, quote.last);
+  }
+
+  /** Its stored bars have changed: draw the line from them. */
+  async refill(symbol, barsUrl) {
+    const row = this.#rows.get(symbol);
+    if (!row) return;
+    let bars;
+    try {
+      bars = await fetchBars(barsUrl, { symbol, interval: SPARK_INTERVAL, limit: SPARK.bars });
+    } catch (error) {
+      console.warn("watchlist:", error.message); // the line it has stays; the next change asks again
+      return;
+    }
+    row.closes = bars.map((bar) => bar.close);
+    row.slot = Math.floor((bars.at(-1)?.time ?? 0) / SPARK_SECONDS);
+    if (row.value === undefined) row.line.setAttribute("points", sparkPoints(row.closes));
+    else this.#move(row, row.value);
   }
 
   /** The line's last point follows the price; a new half hour begins a new point. */

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -270,11 +271,14 @@ def test_a_copied_address_shows_the_same_bars(open_page):
     page.locator("#tab-link").click()
     wanted = page.locator("#code").inner_text()
     start = re.search(r"start=([^&]+)", wanted)[1]
-    other = open_page(f"{BITCOIN}?interval=1h&tz=UTC&from={start}&to=2100-01-01T00:00:00Z&ind=ema:20,ema:50")
+    moment = datetime.fromisoformat(start)
+    end = f"{moment + timedelta(hours=50):%Y-%m-%dT%H:%M:%SZ}"
+    other = open_page(f"{BITCOIN}?interval=1h&tz=UTC&from={start}&to={end}&ind=ema:20,ema:50")
     wait_for_bars(other, "1h")
     expect(legend(other)).to_contain_text("EMA 50")
     other.locator("#table-toggle").click()
-    expect(other.locator("#table-view tbody tr").last).to_contain_text(start[:16].replace("T", " "))
+    expect(other.locator("#table-view tbody tr").last).to_contain_text(f"{moment:%Y-%m-%d %H:%M}")
+    expect(other.locator("#table-view tbody tr")).to_have_count(50)
     answer = other.request.get(wanted)
     assert answer.status == 200
     assert answer.json()["bars"][0]["open_time"] == start

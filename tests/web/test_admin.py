@@ -1,0 +1,41 @@
+"""The registry in the admin: seen by the owner, changed where that is safe."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from tests.web.test_chart_page import make_symbol
+
+
+@pytest.fixture
+def owner(client, db):
+    client.force_login(get_user_model().objects.create_superuser("chief"))
+    return client
+
+
+def test_symbols_are_listed_with_a_way_to_their_chart(owner):
+    make_symbol("DEMO:BTCUSD", name="Bitcoin")
+    text = owner.get("/admin/symbols/symbol/").content.decode()
+    assert "DEMO:BTCUSD" in text
+    assert 'href="/chart/DEMO:BTCUSD"' in text
+
+
+def test_following_is_switched_and_what_the_provider_said_is_not(owner):
+    symbol = make_symbol("DEMO:BTCUSD", name="Bitcoin", tick_size=0.01)
+    form = {"name": "Coin", "status": "active", "tick_size": "7", "code": "DEMO:OTHER"}  # no "streaming": unticked
+    assert owner.post(f"/admin/symbols/symbol/{symbol.pk}/change/", form).status_code == 302
+    symbol.refresh_from_db()
+    assert (symbol.name, symbol.streaming, symbol.tick_size, symbol.code) == ("Coin", False, 0.01, "DEMO:BTCUSD")
+
+
+def test_nothing_is_added_or_deleted_here(owner):
+    symbol = make_symbol("DEMO:BTCUSD")
+    assert owner.get("/admin/symbols/symbol/add/").status_code == 403
+    assert owner.post(f"/admin/symbols/symbol/{symbol.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert owner.get("/admin/symbols/exchange/").status_code == 200
+
+
+def test_the_admin_is_closed_to_readers(client, db):
+    client.force_login(get_user_model().objects.create_user("reader"))
+    assert client.get("/admin/symbols/symbol/").status_code in (302, 403)
