@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import zoneinfo
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
 from providers.demo import table, wire
+from providers.demo.extent import MAX_BARS_PER_LOAD, Extent, extent_of
 from providers.demo.faults import Faults
 from providers.demo.instruments import Listing
 from providers.demo.market import DemoMarket
-from providers.demo.series import MAX_BARS_PER_LOAD, Extent, Loaded, Series
+from providers.demo.series import Loaded, Series
 from providers.demo.symbol_info import ANONYMOUS_UPDATE_SECONDS, resolved, update_mode
 
 MAX_WAITING = 1_000
 MAX_SERIES = 100
-_RANGE = re.compile(r"r,(-?[0-9]{1,12}):(-?[0-9]{1,12})")
-_TIMEFRAME = re.compile(r"([0-9]{1,4})([DWMY]|H|)")
-_TIMEFRAME_SECONDS = {"": 60, "H": 3_600, "D": 86_400, "W": 7 * 86_400, "M": 31 * 86_400, "Y": 366 * 86_400}
 
 Params = list[object]
 Lookup = Callable[[str], Listing | None]
@@ -253,33 +250,3 @@ class ChartSession:
 
     def _stamped(self, method: str, *params: object) -> bytes:
         return wire.stamped(self._now(), method, self.name, *params)
-
-
-def extent_of(count: object, span: object, now_s: int) -> Extent | None:
-    """What `create_series` asks for with its 6th and 7th parameter; None if it makes no sense.
-
-    ``count`` is a number or ``["bar_count", to, number]``; ``span`` is empty, ``r,from:to`` or a timeframe such as
-    ``12M`` or ``LASTSESSION``, and where it is given it rules.
-    """
-    until: int | None = None
-    if isinstance(count, list):
-        if len(count) != 3 or count[0] != "bar_count" or not isinstance(count[1], (int, float)):
-            return None
-        until, count = int(count[1]), count[2]
-    if isinstance(count, bool) or not isinstance(count, int) or count <= 0:
-        return None
-    wanted = min(count, MAX_BARS_PER_LOAD)
-    if isinstance(span, dict):  # some clients put the range into an object
-        span = span.get("range", "")
-    if span in ("", None):
-        return Extent(count=wanted, until=until)
-    if not isinstance(span, str):
-        return None
-    between = _RANGE.fullmatch(span)
-    if between:
-        last = int(between[2])
-        return Extent(since=int(between[1]), until=last if last < now_s else None)
-    if span == "LASTSESSION":
-        return Extent(since=now_s - 86_400)
-    frame = _TIMEFRAME.fullmatch(span)
-    return Extent(since=now_s - int(frame[1]) * _TIMEFRAME_SECONDS[frame[2]]) if frame else None

@@ -118,8 +118,7 @@ class Client:
         if self._unanswered_since is not None and self.connection.last_echo >= self._beats:
             self._unanswered_since = None
         if self._unanswered_since is not None and now - self._unanswered_since > self._echo_seconds:
-            self._outbox.end()
-            self._socket.transport.close()
+            self.abort()
             return
         if now < self._next_beat:
             return

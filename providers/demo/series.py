@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from providers.demo import table, wire
+from providers.demo.extent import Extent
 from providers.demo.faults import Faults
 from providers.demo.instruments import Listing
 from providers.demo.market import DemoMarket
 from providers.demo.randomness import Ints
 
-MAX_BARS_PER_LOAD = 5_000  # of an anonymous user; more are clipped without a word
 FLUSH_MS = 250
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extent:
-    """Which bars a load asks for: the newest ``count`` that start in ``[since, until]``, epoch seconds."""
-
-    count: int = MAX_BARS_PER_LOAD
-    since: int | None = None
-    until: int | None = None
-
-    @property
-    def is_live(self) -> bool:
-        """Whether bars go on changing; an extent with an end in the past is history."""
-        return self.until is None
 
 
 class Loaded(NamedTuple):

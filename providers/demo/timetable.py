@@ -40,10 +40,11 @@ class Timetable:
             until = wanted + _AHEAD
             for day in self._calendar.trading_days(self._known_until, until):
                 self.days.append(day)
-                self.opens.append(day.segments[0].start)
                 self.closes.append(day.segments[-1].end)
                 self.keys.append((day.date.toordinal() - _EPOCH_ORDINAL) * _DAY)
                 self.minutes.append(sum(segment.end - segment.start for segment in day.segments) // 60)
+                # Last, because others look days up by their open without the lock.
+                self.opens.append(day.segments[0].start)
             self._known_until = max(until, self._known_until)
 
     @property

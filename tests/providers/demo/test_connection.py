@@ -6,6 +6,8 @@ import base64
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from domain.interval import Interval
 from providers.demo import table
@@ -578,3 +580,37 @@ class TestFaultsOfTheWire:
     def test_rows_and_wire_agree_on_columns(self, client, market):
         rows = market.rows(market.listing("DEMO:BTCUSD"), Interval.M1, market.now_ms(), count=1)
         assert rows[0, table.END] - rows[0, table.START] == 60
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12)
+    | st.sampled_from(["cs_1", "qs_1", "sym_1", "sds_1", "s1", "DEMO:BTCUSD", "1", "60", "1D", "r,0:99999999999"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+METHODS = (
+    "set_auth_token", "quote_create_session", "quote_delete_session", "quote_set_fields", "quote_add_symbols",
+    "quote_remove_symbols", "chart_create_session", "chart_delete_session", "switch_timezone", "resolve_symbol",
+    "create_series", "modify_series", "remove_series", "request_more_data", "request_more_tickmarks",
+    "get_first_bar_time", "quote_fast_symbols", "nonsense",
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(calls=st.lists(st.tuples(st.sampled_from(METHODS), st.lists(JSON, max_size=7)), max_size=6))
+def test_no_call_however_odd_breaks_the_server(market, clock, calls):
+    clock.seconds = TUESDAY
+    client = Dialogue(market, clock)
+    client.say(*quote_calls("DEMO:BTCUSD"), *chart_calls("DEMO:BTCUSD", "1", 3))
+    for method, params in calls:
+        text = json.dumps({"m": method, "p": params}, ensure_ascii=False)
+        client.send(codec.encode(text.encode("utf-8", "replace")))
+        client.wait(0.5)
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(max_size=60) | st.binary(max_size=60))
+def test_no_text_however_odd_breaks_the_server(market, clock, text):
+    client = Dialogue(market, clock)
+    client.send(text)
+    client.send(codec.encode(text) if isinstance(text, str) and text.isprintable() else "")
