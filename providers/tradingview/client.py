@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from domain.errors import ProtocolError
 from domain.instrument import Instrument
@@ -188,8 +188,10 @@ class TradingViewStream:
 
     async def _send(self, socket: ClientConnection) -> None:
         async with asyncio.timeout(self._timing.send_seconds), self._sending:
-            for message in self._session.take_outgoing():
-                await socket.send(message)
+            # A closed connection may have left its reason unread: reading on tells it, and then that it is closed.
+            with contextlib.suppress(ConnectionClosed):
+                for message in self._session.take_outgoing():
+                    await socket.send(message)
 
     def _tell(self, kind: FeedEventKind, reason: str, *, retry_in_seconds: float | None = None) -> None:
         time = datetime.fromtimestamp(self._now() / 1e9, UTC)

@@ -121,8 +121,15 @@ class HistoryConnection:
             for call in calls:
                 self._socket.send(call)
         except (OSError, WebSocketException) as error:
+            self._read_farewell()
             self._drop()
             raise self._unavailable(error) from error
+
+    def _read_farewell(self) -> None:
+        """A connection that was closed may have left its reason unread: a refused token, say. Raises it if so."""
+        with suppress(ProviderUnavailable):
+            while self._socket is not None:
+                self._receive(0.0)
 
     def _read(self, chart: Chart, is_done: Callable[[], bool]) -> None:
         """Read until ``is_done`` or the chart failed."""

@@ -42,9 +42,9 @@ class SymbolQuote:
 
     __slots__ = (
         "_corrections", "_gap_from", "_is_untimed_told", "_key", "_lots_per_unit", "_scale", "_since", "_symbol",
-        "_total_before", "ask", "bid", "delay_seconds", "failed", "has_volume", "head", "high", "instrument",
-        "is_completed", "is_settled", "is_touched", "low", "name", "open", "prev_close", "price", "retry_at_ns",
-        "rhythm", "second", "session_id", "total",
+        "_told_second", "_total_before", "ask", "bid", "delay_seconds", "failed", "has_volume", "head", "high",
+        "instrument", "is_completed", "is_settled", "is_touched", "low", "name", "open", "prev_close", "price",
+        "retry_at_ns", "rhythm", "second", "session_id", "total",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
@@ -53,6 +53,7 @@ class SymbolQuote:
         self.head = b""  # how this subscription's updates begin
         self.price: float | None = None
         self.second: int | None = None
+        self._told_second: float | None = None
         self.total: int | None = None
         self._total_before: int | None = None  # the last running volume of an earlier subscription
         self._gap_from: int | None = None  # the time of its last price
@@ -87,7 +88,7 @@ class SymbolQuote:
             self._gap_from = self.second
         if self.total is not None:
             self._total_before = self.total
-        self.price = self.second = self.total = None
+        self.price = self.second = self._told_second = self.total = None
         self.rhythm.begin(now_ns)
 
     def receive(self, fields: QuoteFields, now_ns: int, events: list[StreamEvent]) -> None:
@@ -200,7 +201,7 @@ class SymbolQuote:
         price, second, volume = fields.lp, fields.lp_time, fields.volume
         if price is not UNSET and price != self.price:
             self.price, is_trade = price, True
-        if second is not UNSET and second != second_before:
+        if second is not UNSET and second != self._told_second:
             self._move_to(second)
             is_trade = True
         if volume is not UNSET and volume is not None and self.has_volume:
@@ -268,6 +269,7 @@ class SymbolQuote:
 
     def _move_to(self, second: float | None) -> None:
         """Times are whole seconds; the counter in the key goes on, so that keys of one second never repeat."""
+        self._told_second = second  # as it came: comparing doubles is cheaper than a double with an integer
         self.second = None if second is None else int(second)
         self._key = tick_key((self.second or 0) * _SECOND_NS, self._key)
 

@@ -1,6 +1,7 @@
 """The provider against the demo market's real server: what arrives equals what was traded, whatever goes wrong."""
 
 import asyncio
+import random
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,11 @@ from domain.interval import Interval
 from domain.tick import Quote, Tick
 from providers import get_provider
 from providers.base import FeedEvent, FeedEventKind
+from providers.demo.market import DemoMarket
 from providers.tradingview.client import Timing
+from providers.tradingview.failures import Stalled
+from providers.tradingview.history import HistoryConnection
+from tests.providers.demo.fixtures import RunningDemoMarket
 
 SYMBOLS = ["DEMO:BTCUSD", "DEMO:AAPL", "DEMO:EURUSD", "DEMO:ES1!", "DEMO:7203", "DEMO:DEMO500", "DEMO:VOD", "DEMO:BREZ"]
 FAST = Timing(pulse_seconds=0.02)
@@ -40,10 +45,20 @@ def closed_truth(market, symbol, interval, start, end):
 # History
 
 
-@pytest.mark.parametrize("interval", list(Interval))
-def test_history_of_every_interval_equals_the_market(start_demo_market, interval):
-    demo = start_demo_market()  # with sessions, breaks and evening opens
+@pytest.fixture(scope="module")
+def session_market():
+    """A market with sessions, breaks and evening opens, and a provider for it."""
+    demo = RunningDemoMarket(DemoMarket(1))
+    demo.start()
     provider = get_provider("demo", url=demo.url, search_url=demo.search_url)
+    yield demo, provider
+    provider.close()
+    demo.stop()
+
+
+@pytest.mark.parametrize("interval", list(Interval))
+def test_history_of_every_interval_equals_the_market(session_market, interval):
+    demo, provider = session_market
     end = datetime.now(UTC) - timedelta(minutes=20)  # the delayed symbol's last bars included
     start = end - (timedelta(days=6) if interval.is_intraday else timedelta(days=900))
     for symbol in SYMBOLS:
@@ -52,15 +67,12 @@ def test_history_of_every_interval_equals_the_market(start_demo_market, interval
         assert bars[-1].state is BarState.FINAL
         assert bars == truth[-len(bars) :]
         assert len(bars) == len(truth) or pages[-1].truncated_before == bars[0].open_time
-    provider.close()
 
 
-def test_symbols_resolve_to_what_is_listed(start_demo_market):
-    demo = start_demo_market()
-    provider = get_provider("demo", url=demo.url, search_url=demo.search_url)
+def test_symbols_resolve_to_what_is_listed(session_market):
+    demo, provider = session_market
     for symbol in demo.market.symbols():
         assert provider.resolve(symbol) == demo.market.instrument(symbol)
-    provider.close()
 
 
 def test_the_bar_in_progress_is_never_history(demo_provider, demo_market):
@@ -197,6 +209,38 @@ def test_refusals_tell_whether_to_come_back(demo_provider, demo_market):
         demo_provider.resolve("DEMO:AAPL")
     demo_market.faults.clear()
     assert demo_provider.resolve("DEMO:AAPL").symbol == "DEMO:AAPL"
+
+
+def test_a_load_that_is_never_answered_ends_though_heartbeats_go_on(demo_market):
+    history = HistoryConnection(demo_market.url, random=random.random, load_seconds=0.4)
+    with history.chart("DEMO:BTCUSD") as chart:
+        demo_market.faults.set(stall=True)
+        with pytest.raises(Stalled, match="no answer within"):
+            history.load(chart, chart.series_calls("1", 10))
+    demo_market.faults.clear()
+    with history.chart("DEMO:BTCUSD") as chart:
+        history.load(chart, chart.series_calls("1", 10))
+        assert len(chart.rows) == 10
+    history.close()
+
+
+def test_one_connection_serves_many_loads_until_it_was_idle(demo_market):
+    now = 0.0
+    history = HistoryConnection(demo_market.url, random=random.random, monotonic=lambda: now)
+    sockets = []
+    for wait in (0, 1, 9, 11):  # seconds since the load before
+        now += wait
+        with history.chart("DEMO:BTCUSD"):
+            sockets.append(history._socket)
+    history.close()
+    assert sockets[0] is sockets[1] is sockets[2]
+    assert sockets[3] is not sockets[0]
+
+
+def test_a_connection_that_died_while_it_was_idle_is_replaced_unseen(demo_provider, demo_market):
+    first = demo_provider.resolve("DEMO:BTCUSD")
+    demo_market.faults.inject("drop")
+    assert demo_provider.resolve("DEMO:BTCUSD") == first
 
 
 # The stream
