@@ -112,6 +112,7 @@ class TradingViewStream:
             while not self._session.is_wanted:
                 self._nudged.clear()
                 await self._nudged.wait()
+            await self._room()
             failure = await self._connection()
             delay = self._backoff.next_seconds(failure.at_least_seconds)
             self._tell(FeedEventKind.DISCONNECTED, failure.reason, retry_in_seconds=delay)
@@ -161,9 +162,13 @@ class TradingViewStream:
                     self._arrived.set()
             if session.outgoing:
                 await self._send(socket)
-            if len(self._events) >= self._timing.most_events:
-                self._has_room.clear()
-                await self._has_room.wait()
+            await self._room()
+
+    async def _room(self) -> None:
+        """Wait until the consumer has taken events, if too many are waiting for it."""
+        if len(self._events) >= self._timing.most_events:
+            self._has_room.clear()
+            await self._has_room.wait()
 
     async def _watch(self, socket: ClientConnection) -> None:
         """Timers: silence of the socket, probes and retries of the session, whether the connection proved itself."""
