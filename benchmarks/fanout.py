@@ -135,7 +135,7 @@ class Publishing:
 
     async def send(self, server: str) -> None:
         from benchmarks.fanout_servers import CHANNEL, GROUP
-        from quotes.publish import Envelope, group_name, shard_of
+        from quotes.envelope import Envelope, group_name, shard_of
 
         text = self._text()
         if server == "limit":

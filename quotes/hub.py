@@ -21,8 +21,8 @@ from channels.layers import get_channel_layer
 from quotes import messages
 from quotes.cache import LiveCache, RedisError
 from quotes.endings import end
+from quotes.envelope import shard_of
 from quotes.outlet import Message
-from quotes.publish import shard_of
 from quotes.registered import Registered
 from quotes.snapshots import SILENT_OFFLINE_SECONDS, SILENT_STALE_SECONDS, SnapshotReader
 from quotes.status import FeedState, Status

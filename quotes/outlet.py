@@ -8,6 +8,8 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+_MOST_INCOMING_BYTES = 64 * 1024  # what a client says is far shorter; see requests.MOST_BYTES
+
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -87,6 +89,8 @@ class DaphneOutlet:
     """
 
     def __init__(self, protocol: Any) -> None:
+        # daphne gathers whole messages, however long, before we could refuse one; autobahn drops the client instead.
+        protocol.maxFramePayloadSize = protocol.maxMessagePayloadSize = _MOST_INCOMING_BYTES
         self._protocol = protocol
         self._frames: list[bytes] = []
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
@@ -21,50 +20,16 @@ from domain.bar import Bar
 from domain.tick import Quote
 from quotes import messages
 from quotes.cache import Changes, LiveCache, Pulse, RedisError
+from quotes.envelope import SHARDS, Envelope, group_name, shard_of
 from quotes.recent import RecentBars
 from quotes.status import Status
 
-SHARDS = 4  # fixed: every hub joins all of them, and a later split of the feed keeps its names
 _MOST_WAITING = 20_000  # messages that may not be lost; beyond, the oldest go and `seq` shows the hole
 _KEEP_SECONDS = 0.25  # quotes and forming bars go to Redis at most 4 times a second a symbol
 _RETRY_SECONDS = 0.5
 _AWAY = (RedisError, OSError, TimeoutError)
 
 log = structlog.get_logger(__name__)
-
-
-def shard_of(symbol: str) -> int:
-    return zlib.crc32(symbol.encode()) % SHARDS
-
-
-def group_name(shard: int) -> str:
-    """Groups allow letters, digits, ``-_.`` only; symbols hold more, so groups are named by shard."""
-    return f"live.{shard}"
-
-
-class Envelope(NamedTuple):
-    """A message on its way through the channel layer; ``interval`` is set for bars, ``seq`` for what has its own."""
-
-    shard: int
-    kind: str
-    symbol: str
-    interval: str
-    text: bytes
-    seq: int = 0
-
-    def body(self, epoch: int, number: int) -> dict[str, Any]:
-        """As the channel layer carries it, short names throughout; ``number`` counts per shard, 0 is not counted."""
-        return {
-            "type": "live",
-            "k": self.kind,
-            "s": self.symbol,
-            "i": self.interval,
-            "t": self.text,
-            "e": epoch,
-            "n": number,
-            "h": self.shard,
-            "q": self.seq,
-        }
 
 
 class Publisher:

@@ -28,8 +28,8 @@ def tell_browsers(symbol: str, interval: Interval, first: datetime, last: dateti
     from channels.layers import get_channel_layer
 
     from quotes.cache import RedisError
+    from quotes.envelope import Envelope, group_name, shard_of
     from quotes.messages import history_message
-    from quotes.publish import Envelope, group_name, shard_of
 
     shard = shard_of(symbol)
     text = history_message(symbol, interval.value, first, last)

@@ -17,7 +17,7 @@ import structlog
 
 from quotes.cache import RedisError
 from quotes.endings import end
-from quotes.publish import SHARDS, group_name
+from quotes.envelope import SHARDS, group_name
 
 _PROBE_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0

@@ -17,6 +17,7 @@ import orjson
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
+from websockets.frames import CloseCode
 
 from quotes.outlet import AsgiOutlet, Message, outlet_for
 from tests.quotes.live import BTC, a_bar, a_publisher
@@ -103,6 +104,15 @@ async def test_a_client_that_reads_nothing_and_acknowledges_nothing_gets_its_bud
                 while await browser.recv():
                     received += 1
         assert (received, browser.close_code) == (200, 4408)
+
+
+async def test_a_message_without_end_is_refused_before_it_is_gathered(url: str) -> None:
+    browser = await subscribed(url, [])
+    with contextlib.suppress(ConnectionClosedError):
+        await browser.send("x" * 10_000_000)
+    async with asyncio.timeout(5):
+        await browser.wait_closed()
+    assert browser.close_code == CloseCode.ABNORMAL_CLOSURE  # dropped, not even told
 
 
 @pytest.mark.parametrize(("size", "header"), [(5, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)])
