@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -69,14 +69,25 @@ class Hub:
         """Start if need be; whether the subscription is proved within the time."""
         if not self._tasks:
             self._tasks = [
-                asyncio.create_task(self._subscription.run(self._take, batch=_BATCH, after_batch=self._flush)),
-                asyncio.create_task(self._ticks()),
-                asyncio.create_task(self._keep_watching()),
+                asyncio.create_task(self._forever(part)) for part in (self._pump, self._ticks, self._keep_watching)
             ]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._subscription.proved.wait()
         return self._subscription.proved.is_set()
+
+    async def _pump(self) -> None:
+        await self._subscription.run(self._take, batch=_BATCH, after_batch=self._flush)
+
+    async def _forever(self, part: Callable[[], Awaitable[None]]) -> None:
+        """A defect in a part must not leave browsers looking at a picture that stands still."""
+        while True:
+            try:
+                await part()
+            except Exception as error:
+                log.exception("hub_part_failed", part=part.__qualname__)
+                self._subscription.doubt(f"{type(error).__name__}: {error}")
+            await asyncio.sleep(_TICK_SECONDS)
 
     async def close(self) -> None:
         """End all tasks and connections to Redis."""

@@ -55,6 +55,12 @@ class ShardSubscription:
         finally:
             await end([prober])
 
+    def doubt(self, reason: str) -> None:
+        """Messages may be missing from here on, until a probe comes back."""
+        if self.proved.is_set():
+            self.proved.clear()
+            self._on_lost(reason)
+
     async def _join(self) -> str:
         while True:
             try:
@@ -99,9 +105,8 @@ class ShardSubscription:
             if not reason and not self.proved.is_set():
                 self.proved.set()
                 self._on_proved(set(ALL_SHARDS))
-            elif reason and self.proved.is_set():
-                self.proved.clear()
-                self._on_lost(reason)
+            elif reason:
+                self.doubt(reason)
             await asyncio.sleep(_PROBE_SECONDS)
 
     async def _probe(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from channels.layers import get_channel_layer
 
 from pocketquant.embedded.paths import redis_url, run_dir
 from pocketquant.embedded.sockets import wait_until_ready
@@ -140,6 +141,19 @@ async def test_a_hub_that_missed_a_message_sends_the_state_anew(hub: Hub) -> Non
         snapshot = await browser.of_type("snapshot")
         assert (snapshot["resync"], snapshot["seq"]) == (True, 4)
         assert [bar["open_time"][11:16] for bar in snapshot["closed"]["1m"]] == ["10:00", "10:01", "10:02"]
+
+
+@pytest.mark.usefixtures("symbol")
+async def test_a_message_that_the_hub_cannot_read_interrupts_nobody_for_long(hub: Hub) -> None:
+    async with a_publisher() as publisher, a_browser() as browser:
+        await browser.subscribe(BTC)
+        await browser.of_type("snapshot")
+        await get_channel_layer().group_send("live.0", {"type": "live", "k": "from another version"})
+        assert (await browser.of_type("status"))["state"] == "stale"
+        assert (await browser.of_type("snapshot"))["resync"]
+        publisher.bar(a_bar(0), amended=False)
+        await publisher.flush()
+        assert (await browser.of_type("bar"))["seq"] == 1
 
 
 @pytest.mark.usefixtures("symbol")
