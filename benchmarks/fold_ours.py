@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_left
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,7 +49,9 @@ def _warm_fold() -> Aggregator:
     for tick, now in zip(TICKS[:WARM_UP], NOWS, strict=False):
         fold.add(tick, now)
     for name in NAMES:
-        fold.seed(name, [], through=(START_NS + MINUTE_NS) // 10**9, since=0)
+        first = next(bar for _, bar in fold.events if bar.symbol == name and bar.interval is Interval.M1)
+        fold.seed(name, [replace(first, partial=False)], through=(START_NS + MINUTE_NS) // 10**9, since=0)
+    fold.drain()
     return fold
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 from domain import checkpoint, forming, seeding
 from domain.bar import Bar
+from domain.bar_events import BarEvent, BarEventKind, FoldCounts
 from domain.calendars import get_calendar
-from domain.cascade import BarEvent, BarEventKind, Cascade, FoldCounts
+from domain.cascade import Cascade
 from domain.feed_clock import FeedClock
 from domain.grid import Grid
 from domain.instrument import Instrument

@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from enum import StrEnum
 from functools import partial
-from typing import NamedTuple
 
 from domain.accumulator import Accumulator
 from domain.bar import Bar, BarState
+from domain.bar_events import BarEvent, BarEventKind, FoldCounts
 from domain.feed_clock import FeedClock
 from domain.grid import LEVEL_COUNT, LEVELS, MINUTE_LEVEL, MINUTE_NS, NOWHERE, Frame, Grid
 from domain.instrument import Instrument
 from domain.interval import Interval
 from domain.tick import SEQ_BITS
-
-
-class BarEventKind(StrEnum):
-    """What happened to a bar."""
-
-    CLOSED = "closed"  # its span is over
-    AMENDED = "amended"  # a late tick changed it after it closed: this is the version that counts now
-    SETTLED = "settled"  # no tick can change it any more
-
-
-class BarEvent(NamedTuple):
-    """A bar and what happened to it; the bar is provisional, its source the stream."""
-
-    kind: BarEventKind
-    bar: Bar
-
-
-class FoldCounts(NamedTuple):
-    """What became of a symbol's ticks: ``ticks`` are in bars, ``amended`` among them; the next three were refused."""
-
-    ticks: int
-    late: int  # after their minute was settled; it was queued for healing
-    future: int  # too far beyond now
-    out_of_session: int
-    amended: int  # late, but in time to amend
-    jumps: int  # a recording's steps forward of more than an hour: where many ticks are late, one of them lied
-
 
 _CLOSED, _AMENDED, _SETTLED = BarEventKind
 _PROVISIONAL = BarState.PROVISIONAL

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from domain.accumulator import UNKNOWN_TRADES, Accumulator
 from domain.bar import Bar
-from domain.cascade import BarEvent, BarEventKind, Cascade
+from domain.bar_events import BarEvent, BarEventKind
+from domain.cascade import Cascade
 from domain.grid import CHILD_LEVEL, LEVEL_COUNT, LEVELS, MINUTE_LEVEL, Frame, Grid, second_key
 from domain.interval import Interval
 
@@ -60,17 +61,21 @@ def wanted_history(grid: Grid, through: int) -> list[HistoryRange]:
 
 def seed(cascade: Cascade, bars: Iterable[Bar], *, through: int, since: int | None) -> None:
     """See ``Aggregator.seed``."""
+    if cascade.minutes is None:
+        return  # all has been heard
     through -= through % 60
+    cascade.close_due(second_key(through))  # what the history has, has ended
+    pieces = [one for one in map(_piece, bars) if one.end <= through]
+    through = _whole_until(cascade, pieces, through)
     through_key = second_key(through)
-    if cascade.minutes is None or through_key < cascade.dropped_key:
-        return  # all has been heard, or minutes that would have to be merged on top are gone
-    cascade.close_due(through_key)  # what the history has, has ended
+    if through_key < cascade.dropped_key:
+        return  # minutes that would have to be merged on top are gone
     if any(one.frame.start_key < through_key <= one.last for one in cascade.minutes):
         return  # prints of a closing auction later than this history: the next one will have them
     own = sorted((one for one in cascade.minutes if one.frame.start_key >= through_key), key=attrgetter("first"))
     is_heard = not cascade.fresh and cascade.known_key <= through_key
     shadow = _shadow(cascade)
-    shadow.open = _History(cascade, bars, through, since).open_windows(is_partial=not is_heard)
+    shadow.open = _History(cascade, pieces, through, since).open_windows(is_partial=not is_heard)
     for minute in own:
         shadow.close_levels(minute.frame.start_key)
         shadow.merge_up(minute)
@@ -81,6 +86,21 @@ def seed(cascade: Cascade, bars: Iterable[Bar], *, through: int, since: int | No
     cascade.seeded_key = through_key
     is_whole = is_heard and not cascade.minute.partial and not any(one and one.partial for one in cascade.open)
     cascade.minutes = None if is_whole else deque(own)
+
+
+def _whole_until(cascade: Cascade, pieces: list[_Piece], through: int) -> int:
+    """``through``, or the start of a minute that we heard and that the history does not have yet."""
+    ended = max((one.end for one in pieces), default=0)
+    behind = [one.frame for one in cascade.minutes or () if ended <= one.frame.start < through]
+    if not behind:
+        return through
+    running = [cascade.grid.running(level, through) for level in range(LEVEL_COUNT)]
+    starts = [
+        frame.start
+        for frame in behind
+        if any(above and (own := frame.ancestor(above.level)) and own.start == above.start for above in running)
+    ]
+    return min([through, *starts])
 
 
 def _shadow(cascade: Cascade) -> Cascade:
@@ -102,16 +122,13 @@ def _amend_closed(cascade: Cascade, shadow: Cascade) -> None:
 class _History:
     """Closed bars up to ``through``, and the closed parts of the running windows that follow from them."""
 
-    def __init__(self, cascade: Cascade, bars: Iterable[Bar], through: int, since: int | None) -> None:
+    def __init__(self, cascade: Cascade, pieces: list[_Piece], through: int, since: int | None) -> None:
         self._cascade = cascade
         self._grid = cascade.grid
         self._through = through
         self._since = since
-        pieces = [_piece(bar) for bar in bars]
         # At each start the longest first; what it covers, shorter ones do not add to.
-        self._pieces = sorted(
-            (one for one in pieces if one.end <= through), key=lambda piece: (piece.start, -piece.level)
-        )
+        self._pieces = sorted(pieces, key=lambda piece: (piece.start, -piece.level))
 
     def open_windows(self, *, is_partial: bool) -> list[Accumulator | None]:
         """At each level the closed children of the window that runs at ``through``, empty ones included.

@@ -109,7 +109,7 @@ def test_any_order_within_the_lateness_makes_the_same_bars_to_the_last_bit(calen
     assert_equal_to_reference(market, fold, fold.drain())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(market=markets(), waits=st.lists(st.integers(0, 90), min_size=60, max_size=60))
 def test_the_sweeps_decide_when_bars_are_told_and_never_what_they_hold(market, waits):
     fold, now = follower(market), 0
@@ -124,7 +124,7 @@ def test_the_sweeps_decide_when_bars_are_told_and_never_what_they_hold(market, w
     assert all(fold.forming(SYMBOL, interval) is None for interval in Interval)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(market=markets(max_size=40), data=st.data())
 def test_any_split_merged_in_any_order_makes_the_same_bars_to_the_last_bit(market, data):
     grid = Grid(get_calendar(market.instrument.calendar))
@@ -154,7 +154,7 @@ def test_any_split_merged_in_any_order_makes_the_same_bars_to_the_last_bit(marke
         assert wholes == reference_bars(market.instrument, market.ticks, interval)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(market=markets())
 def test_each_parent_is_the_fold_of_its_children(market):
     fold = follower(market)
@@ -177,7 +177,7 @@ def test_each_parent_is_the_fold_of_its_children(market):
             assert sum(one.trades for one in children) == parent.trades
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(market=markets(), restarts=st.sets(st.integers(0, 59)), follow_first=st.booleans())
 def test_a_restart_through_a_checkpoint_at_any_point_is_no_restart(market, restarts, follow_first):
     steady, restarted, events = follower(market), follower(market), []
@@ -208,7 +208,7 @@ def as_history(series: dict[object, Values], interval: Interval) -> list[Bar]:
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(market=markets(min_size=10), data=st.data())
 def test_what_was_not_heard_and_is_seeded_makes_no_difference(market, data):
     """Follow from the middle, seed once the first whole minute is there, go on: bars are whole and the same."""

@@ -88,6 +88,10 @@ class TestSeeding:
         assert [(event.kind, event.bar.interval) for event in fold.drain()] == [("closed", "1m")]
         assert shown(fold, "15m") == (100, 11, False)
 
+    def test_keeps_a_minute_that_was_heard_and_history_does_not_have_yet(self, fold):
+        fold.seed(SYMBOL, minutes("08:00", "10:08"), through=second("10:11"))
+        assert shown(fold, "15m") == (100, 8 + 3, False)
+
     def test_does_not_count_a_late_tick_twice(self, fold):
         fold.seed(SYMBOL, minutes("08:00", "10:10"), through=second("10:10"))
         fold.add(tick("10:09:59", 50), ns("10:10:30"))
