@@ -30,6 +30,7 @@ class History:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        self.is_abandoned = False  # set when the process ends: long walks through history then raise
         self._lock = threading.Lock()
         self._timetables: dict[str, Timetable] = {}
         self._levels: dict[str, DayLevel] = {}
@@ -119,6 +120,8 @@ class History:
         while index >= timetable.first_priced and have < wanted:
             if since is not None and timetable.closes[index] <= since:
                 break
+            if self.is_abandoned:
+                raise InterruptedError("the demo market is ending")
             rows = self._day_rows(listing, index, base, at_ms)
             chunks.append(rows)
             have += _bar_count(rows, seconds)

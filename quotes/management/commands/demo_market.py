@@ -66,6 +66,7 @@ class Command(BaseCommand):
         self.stdout.flush()
         await stopped.wait()
         await server.stop()
+        server.market.history.is_abandoned = True  # nobody waits for loads any more, and threads would hold us up
 
 
 def _within(kind: type, least: float, most: float) -> Any:

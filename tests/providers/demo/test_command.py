@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers.demo.dialogue import Caller, quote_calls
+from tests.providers.demo.dialogue import Caller, chart_calls, quote_calls
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -78,3 +78,15 @@ def test_a_faster_clock_moves_the_market_faster(start_command):
         caller.say(*quote_calls("DEMO:BTCUSD", fields=("lp_time",)))
         times = [message["p"][1]["v"]["lp_time"] for message in caller.messages(3) if message.get("m") == "qsd"]
     assert times[-1] - times[0] > 60
+
+
+def test_a_load_under_way_does_not_hold_up_the_end(start_command):
+    process, url = start_command("--port", "0")
+    with Caller(url) as caller:
+        for number, symbol in enumerate(("DEMO:AAPL", "DEMO:MSFT", "DEMO:NVDA", "DEMO:7203", "DEMO:VOD")):
+            caller.say(*chart_calls(symbol, "240", 5_000, session=f"cs_{number}"))
+        caller.until_called("series_loading")
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert time.monotonic() - began < 2
