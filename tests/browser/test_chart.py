@@ -326,17 +326,20 @@ def test_a_lost_socket_is_shown_and_comes_back_whole(open_page):
 
 def test_a_closed_bar_is_the_one_the_api_has(watching, system):
     page, since = watching
-    minute = int(since) // 60 * 60 + 60  # the first whole minute before the page's eyes
+    minute = int(since) // 60 * 60  # the bar that was forming when the page was opened
     page.wait_for_timeout(max(0, (minute + 63 - time.time()) * 1000))
     opened = time.strftime("%Y-%m-%dT%H:%M:00Z", time.gmtime(minute))
     page.locator("#table-toggle").click()
-    shown = {row[0]: row[1:] for row in rows(page)}
-    bars = page.request.get(f"/api/v1/bars?symbols=DEMO:BTCUSD&interval=1m&start={opened}&limit=1&order=asc").json()[
-        "bars"
-    ]
-    assert [bar["open_time"] for bar in bars] == [opened]
-    expected = [price(bars[0][field], 2) for field in ("open", "high", "low", "close")] + [compact(bars[0]["volume"])]
-    assert shown[opened[:16].replace("T", " ")] == expected
+
+    def is_the_same():
+        """History may confirm or correct the bar just now, and the page follows."""
+        address = f"/api/v1/bars?symbols=DEMO:BTCUSD&interval=1m&start={opened}&limit=1&order=asc"
+        bar = page.request.get(address).json()["bars"][0]
+        figures = [price(bar[field], 2) for field in ("open", "high", "low", "close")] + [compact(bar["volume"])]
+        shown = {row[0]: row[1:] for row in rows(page)}
+        return bar["open_time"] == opened and shown.get(opened[:16].replace("T", " ")) == figures
+
+    until(is_the_same, 15, "the page showing what the API has")
 
 
 def test_a_feed_that_stalls_is_stale_within_15_seconds_and_recovers(system, open_page):
@@ -351,5 +354,6 @@ def test_a_feed_that_stalls_is_stale_within_15_seconds_and_recovers(system, open
         expect(page.locator("#live-word")).not_to_have_text("Live")
     finally:
         system.set_faults("stall=false")
-    expect(page.locator("#live-word")).to_have_text("Live", timeout=30_000)
+    # What the provider was asked during the stall it never answers: the streamer gives up on it first.
+    expect(page.locator("#live-word")).to_have_text("Live", timeout=60_000)
     expect(page.locator("#banner")).to_be_hidden()
