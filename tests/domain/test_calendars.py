@@ -418,7 +418,8 @@ class TestInvariants:
         parent = calendar.window(interval, moment)
         if parent is None or interval.child is None:
             return
-        first = parent.start if interval.is_intraday or interval is Interval.D1 else parent.key
+        # A week that begins on Sunday is keyed by its Monday: its first day lies a day before its key.
+        first = parent.start if interval.is_intraday or interval is Interval.D1 else parent.key - 86_400
         last = parent.end if interval.is_intraday or interval is Interval.D1 else parent.key + 31 * 86_400
         children = [
             child
