@@ -20,11 +20,14 @@ class Accumulator:
     a tick, rolling minutes up and amending a closed bar are all `merge`. Sizes stay integers of the lot step:
     sums of floats differ with their order, and would look like revisions.
 
+    ``sizes`` are those of the forming minute's ticks that are noted only: a list takes one in a third of the time
+    of a sum and a count, and both are made of it when somebody looks (``sum_up``), at the minute's end at last.
+
     ``made`` keeps the frozen Bar of a closed window until its content changes. ``trades`` is a count, or NaN
     where bars of a history that does not tell it were merged in.
     """
 
-    __slots__ = ("close", "first", "frame", "high", "last", "lots", "low", "made", "open", "partial", "trades")
+    __slots__ = ("close", "first", "frame", "high", "last", "lots", "low", "made", "open", "partial", "sizes", "trades")
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Accumulator:
         self.trades = trades
         self.partial = partial
         self.made: Bar | None = None
+        self.sizes: list[int] = []
 
     @classmethod
     def empty(cls, frame: Frame) -> Accumulator:
@@ -67,7 +71,15 @@ class Accumulator:
         one.trades = 1
         one.partial = False
         one.made = None
+        one.sizes = []
         return one
+
+    def sum_up(self) -> None:
+        """Put what ``sizes`` holds into ``lots`` and ``trades``."""
+        sizes = self.sizes
+        self.lots += sum(sizes)
+        self.trades += len(sizes)
+        sizes.clear()
 
     def put(self, key: int, price: float, lots: int) -> None:
         """Take in one tick, in any order. The usual tick, later than all before, never gets here: see Aggregator."""
@@ -91,6 +103,23 @@ class Accumulator:
             self.last = other.last
             self.close = other.close
         if other.first < self.first:
+            self.first = other.first
+            self.open = other.open
+        if other.high > self.high:
+            self.high = other.high
+        if other.low < self.low:
+            self.low = other.low
+        self.lots += other.lots
+        self.trades += other.trades
+        if other.partial:
+            self.partial = True
+        self.made = None
+
+    def append(self, other: Accumulator) -> None:
+        """``merge`` of what is later than all that is here, as closed children come."""
+        self.last = other.last
+        self.close = other.close
+        if other.first < self.first:  # only if there is nothing here yet
             self.first = other.first
             self.open = other.open
         if other.high > self.high:

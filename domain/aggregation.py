@@ -100,47 +100,55 @@ class Aggregator:
 
         The path of nearly every tick is the one below: it is later than all before it in the forming minute, so it
         sets the close. That it is not before the minute's start follows from ``last``; that nothing else is to do,
-        not even a look at the clock, from ``horizon``. Two comparisons of integers are all that lateness, the
-        minute's end, settling and the future cost a tick.
+        not even a look at the clock, from ``horizon``, or, where the symbol was quiet while others moved the clock
+        on, from what ``horizon`` is made of. Two comparisons of integers, four at most, are all that lateness, the
+        minute's end, settling and the future cost a tick. Fields are read where they are needed: it is quicker.
         """
-        symbol, key, price, lots = tick + ()  # noqa: RUF005 (a plain tuple unpacks faster than a subclass)
         try:
-            cascade = self._cascades[symbol]
+            cascade = self._cascades[tick.symbol]
         except KeyError:
             return
         minute = cascade.minute
-        if minute.last < key < cascade.horizon or cascade.is_next(key, now_ns):
+        key = tick.key
+        if minute.last < key and (
+            key < cascade.horizon or (key < cascade.due and key < cascade.clock.limit) or cascade.is_next(key, now_ns)
+        ):
+            price = tick.price
             minute.last = key
             minute.close = price
             if price > minute.high:
                 minute.high = price
             elif price < minute.low:
                 minute.low = price
-            minute.lots += lots
-            minute.trades += 1
+            minute.sizes.append(tick.lots)
         else:
-            cascade.take(key, price, lots, now_ns)
+            cascade.take(key, tick.price, tick.lots, now_ns)
 
     def add_many(self, ticks: Iterable[Tick], now_ns: int | None) -> None:
         """``add`` for each of ``ticks``, without the calls."""
         cascades = self._cascades
-        for symbol, key, price, lots in ticks:
+        for tick in ticks:
             try:
-                cascade = cascades[symbol]
+                cascade = cascades[tick.symbol]
             except KeyError:
                 continue
             minute = cascade.minute
-            if minute.last < key < cascade.horizon or cascade.is_next(key, now_ns):
+            key = tick.key
+            if minute.last < key and (
+                key < cascade.horizon
+                or (key < cascade.due and key < cascade.clock.limit)
+                or cascade.is_next(key, now_ns)
+            ):
+                price = tick.price
                 minute.last = key
                 minute.close = price
                 if price > minute.high:
                     minute.high = price
                 elif price < minute.low:
                     minute.low = price
-                minute.lots += lots
-                minute.trades += 1
+                minute.sizes.append(tick.lots)
             else:
-                cascade.take(key, price, lots, now_ns)
+                cascade.take(key, tick.price, tick.lots, now_ns)
 
     def close_due(self, now_ns: int) -> None:
         """The sweep: close what ended at least the grace ago, for each symbol at ``now_ns`` less its feed's delay.

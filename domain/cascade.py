@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
 
+from domain import late
 from domain.accumulator import Accumulator
 from domain.bar import Bar, BarState
 from domain.bar_events import BarEvent, BarEventKind, FoldCounts
 from domain.feed_clock import FeedClock
-from domain.grid import LEVEL_COUNT, LEVELS, MINUTE_LEVEL, MINUTE_NS, NOWHERE, Frame, Grid
+from domain.grid import LEVEL_COUNT, LEVELS, NOWHERE, Frame, Grid
 from domain.instrument import Instrument
 from domain.interval import Interval
 from domain.tick import SEQ_BITS
 
-_CLOSED, _AMENDED, _SETTLED = BarEventKind
+_CLOSED, _, _SETTLED = BarEventKind
 _PROVISIONAL = BarState.PROVISIONAL
-_event = partial(tuple.__new__, BarEvent)  # what BarEvent(...) does, without a call in between
+_new_tuple = tuple.__new__  # what BarEvent(...) does, without a call in between
 _JUMP = 3_600 * 10**9 << SEQ_BITS
 _KEPT_MINUTES = 300  # five hours: longer than history takes to arrive, and 50 KB a symbol
 _NEVER = 1 << 128  # a tick key beyond every time
@@ -90,45 +90,49 @@ class Cascade:
         self.closed_ticks = self.late = self.future = self.out_of_session = self.amended = self.jumps = 0
 
     def is_next(self, key: int, now_ns: int | None) -> bool:
-        """Whether ``key`` is the next one of the forming minute after all; what it settles is settled."""
-        minute = self.minute
-        if not minute.last < key < minute.frame.end_key:
+        """Whether ``key``, later than the forming minute's last, is in it after all; what it settles is settled."""
+        due = self.due
+        if key >= due and key >= self.minute.frame.end_key:
             return False
         limit = self.clock.limit
         if key >= limit:
-            if self.clock.is_future(key, now_ns):
+            limit = self.clock.limit_at(now_ns)
+            if key >= limit:
                 return False
-            limit = self.clock.limit
-        due = self.due
-        if key < due:
-            self.horizon = limit if limit < due else due
-        else:
+        if key >= due:
             self.fresh = False
             self._settle(key)
+        else:
+            self.horizon = limit if limit < due else due
         return True
 
     def take(self, key: int, price: float, lots: int, now_ns: int | None) -> None:
         """Take in a tick that is not simply the next one of the forming minute."""
-        if key >= self.clock.limit and self.clock.is_future(key, now_ns):
+        if key >= self.clock.limit and key >= self.clock.limit_at(now_ns):
             self.future += 1
             return
+        frame = self.grid.current
+        if not frame.start_key <= key < frame.end_key:
+            found = self.grid.minute_of(key)
+            if found is None:
+                self.out_of_session += 1
+                return
+            frame = found
         minute = self.minute
-        frame = self.grid.minute((key >> SEQ_BITS) // MINUTE_NS)
-        if frame is None:
-            self.out_of_session += 1
-        elif frame.start == minute.frame.start:
+        start_key = minute.frame.start_key
+        if frame.start_key > start_key and frame.end_key > self.closed_key:
+            self._begin_minute(frame, key, price, lots, now_ns)
+            self._settle(key)
+        elif frame.start_key == start_key:
             minute.put(key, price, lots)
             self.fresh = False
             self._settle(minute.last)
-        elif frame.start > minute.frame.start and frame.end_key > self.closed_key:
-            self._begin_minute(frame, key, price, lots, now_ns)
-            self._settle(key)
-        elif self._take_late(frame, key, price, lots):
+        elif late.take(self, frame, key, price, lots):
             self._settle(key)
 
     def _begin_minute(self, frame: Frame, key: int, price: float, lots: int, now_ns: int | None) -> None:
-        self.close_minute()
-        self.close_levels(frame.start_key)
+        if self.closed_key < frame.start_key:
+            self.close_due(frame.start_key)
         if now_ns is None and key - self.greatest > _JUMP and self.greatest:
             self.jumps += 1
         self.minute = Accumulator.of_tick(frame, key, price, lots)
@@ -138,24 +142,38 @@ class Cascade:
             self.known_key = frame.end_key
 
     def close_due(self, boundary_key: int) -> None:
-        """Close every window that ends at or before ``boundary_key``."""
-        if self.minute.frame.end_key <= boundary_key:
-            self.close_minute()
-        if self.closed_key < boundary_key:
-            self.close_levels(boundary_key)
-
-    def close_minute(self) -> None:
-        """Close the forming minute, if there is one."""
+        """Close every window that ends at or before ``boundary_key``, children first."""
+        closed_key = self.closed_key
+        if closed_key >= boundary_key:
+            return
         minute = self.minute
-        if minute is NO_MINUTE:
+        frame = minute.frame
+        if minute is NO_MINUTE or frame.end_key > boundary_key:
+            self.close_levels(boundary_key)
             return
         self.minute = NO_MINUTE
+        minute.sum_up()
         if minute.last > self.greatest:
             self.greatest = minute.last
-        self.closed_ticks += int(minute.trades)
+        self.closed_ticks += minute.trades  # type: ignore[assignment]  # a minute's are a count
         self._close(minute)
         if minute.partial or self.minutes is not None:
-            self._keep_minute(minute)
+            self.keep_minute(minute)
+        if frame.start_key == closed_key and frame.end_key == boundary_key:
+            self._close_ending(frame, boundary_key)
+        else:
+            self.close_levels(boundary_key)
+
+    def _close_ending(self, frame: Frame, boundary_key: int) -> None:
+        """``close_levels`` where one minute has passed since the last time: the grid knows what ended with it."""
+        self.closed_key = boundary_key
+        open_ = self.open
+        for level in frame.ending:
+            found = open_[level]
+            if found is not None:
+                open_[level] = None
+                if found.last >= 0:
+                    self._close(found)
 
     def close_levels(self, boundary_key: int) -> None:
         """Close the open windows above the minute that end at or before ``boundary_key``, children first."""
@@ -176,14 +194,14 @@ class Cascade:
         """Emit ``closed`` and merge it into its parents."""
         self.pending.append(closed)
         closed.made = made = closed.bar(self.symbol, self.lots_per_unit, _PROVISIONAL)
-        self.events.append(_event((_CLOSED, made)))
+        self.events.append(_new_tuple(BarEvent, (_CLOSED, made)))
         open_ = self.open
         for frame in closed.frame.parents:  # `merge_up`, without the call
             parent = open_[frame.level]
             if parent is None:
                 open_[frame.level] = closed.copy(frame)
             else:
-                parent.merge(closed)
+                parent.append(closed)
 
     def merge_up(self, closed: Accumulator) -> None:
         """Merge a closed bar into its parents. They are open: a window closes after its last child."""
@@ -193,57 +211,9 @@ class Cascade:
             if parent is None:
                 open_[frame.level] = closed.copy(frame)
             else:
-                parent.merge(closed)
+                parent.append(closed)
 
-    def _take_late(self, frame: Frame, key: int, price: float, lots: int) -> bool:
-        """Amend the closed bars that ``key`` belongs to. False if they are settled; history must heal them then."""
-        if frame.ready_key + self.lateness_key <= self._greatest():
-            self.late += 1
-            self.healing[self.symbol, frame.start] = None
-            return False
-        if self.fresh:
-            self.known_key = frame.end_key
-            self.fresh = False
-        self.amended += 1
-        self.closed_ticks += 1
-        if key > self.greatest:
-            self.greatest = key
-        tick = Accumulator.of_tick(frame, key, price, lots)
-        self._amend(frame, tick)
-        return True
-
-    def _amend(self, frame: Frame, tick: Accumulator) -> None:
-        """Merge ``tick`` into the closed bar of ``frame`` and on into its parents, up to those still open."""
-        closed = self.find_pending(frame)
-        if closed is not None:
-            closed.merge(tick)
-            self.events.append(_event((_AMENDED, self.bar_of(closed))))
-        else:
-            if frame.start_key < self.known_key:
-                tick.partial = True
-            self._close_late(tick.copy(frame))
-        for above in frame.parents:
-            if above.end_key > self.seeded_key > tick.first:
-                continue  # its history holds this tick already
-            parent = self.open[above.level]
-            if above.end_key <= self.closed_key:
-                self._amend(above, tick)
-            elif parent is None:
-                self.open[above.level] = tick.copy(above)
-            else:
-                parent.merge(tick)
-
-    def _close_late(self, closed: Accumulator) -> None:
-        """A window that had no bar when its time was over gets one now."""
-        self.events.append(_event((_CLOSED, self.bar_of(closed))))
-        position = len(self.pending)
-        while position and self.pending[position - 1].frame.ready_key > closed.frame.ready_key:
-            position -= 1
-        self.pending.insert(position, closed)
-        if closed.frame.level == MINUTE_LEVEL:
-            self._keep_minute(closed)
-
-    def _keep_minute(self, closed: Accumulator) -> None:
+    def keep_minute(self, closed: Accumulator) -> None:
         """Note a closed minute while something is incomplete; an incomplete one is queued for healing itself."""
         if closed.partial:
             self.healing[self.symbol, closed.frame.start] = None
@@ -255,21 +225,21 @@ class Cascade:
 
     def _settle(self, key: int) -> None:
         """Settle what the greatest event time, if it is that of ``key``, has passed; and see what is due next."""
-        pending, lateness = self.pending, self.lateness_key
-        due = self.minute.frame.end_key
+        pending, due = self.pending, self.minute.frame.end_key
         while pending:
-            settles = pending[0].frame.ready_key + lateness
+            oldest = pending[0]
+            settles = oldest.frame.ready_key + self.lateness_key
             if settles > key:
                 if settles < due:
                     due = settles
                 break
-            settled = pending.popleft()
-            self.events.append(_event((_SETTLED, settled.made or self.bar_of(settled))))
+            pending.popleft()
+            self.events.append(_new_tuple(BarEvent, (_SETTLED, oldest.made or self.bar_of(oldest))))
         self.due = due
         limit = self.clock.limit
         self.horizon = limit if limit < due else due
 
-    def _greatest(self) -> int:
+    def greatest_key(self) -> int:
         minute = self.minute
         return self.greatest if minute is NO_MINUTE or minute.last < self.greatest else minute.last
 
@@ -310,5 +280,6 @@ class Cascade:
         self.horizon = self.due = 0
 
     def counts(self) -> FoldCounts:
+        self.minute.sum_up()
         ticks = self.closed_ticks + int(self.minute.trades)
         return FoldCounts(ticks, self.late, self.future, self.out_of_session, self.amended, self.jumps)

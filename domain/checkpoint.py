@@ -69,6 +69,7 @@ def load(cascade: Cascade, state: State) -> None:
 
 def _dump(cascade: Cascade) -> State:
     minute = cascade.minute
+    minute.sum_up()
     return {
         "calendar": cascade.instrument.calendar,
         "lots_per_unit": cascade.lots_per_unit,

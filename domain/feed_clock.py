@@ -30,10 +30,10 @@ class FeedClock:
         """Have the next sweep look at everything again."""
         self.swept = self.swept_key = -1
 
-    def is_future(self, key: int, now_ns: int | None) -> bool:
-        """Whether ``key`` is too far beyond ``now_ns``; never in a recording, which has no now."""
+    def limit_at(self, now_ns: int | None) -> int:
+        """The limit, brought up to ``now_ns``; there is none in a recording, which has no now."""
         self.limit = limit = _NO_LIMIT if now_ns is None else (now_ns + self._slack_ns) << SEQ_BITS
-        return key >= limit
+        return limit
 
     def sweep(self, now_ns: int) -> int:
         """Note what is due: windows that end at or before ``swept_key``. Returns the `now` of the next sweep."""

@@ -37,5 +37,6 @@ def _pieces(cascade: Cascade, level: int) -> list[Accumulator]:
             pieces.append(piece)
         level = CHILD_LEVEL[level]
     if cascade.minute is not NO_MINUTE:
+        cascade.minute.sum_up()
         pieces.append(cascade.minute)
     return pieces

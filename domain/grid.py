@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from domain.calendars import Calendar, Window
 from domain.errors import UnknownCalendar
@@ -15,11 +15,14 @@ MINUTE_LEVEL = 0
 LEVELS = tuple(Interval)  # a frame's `level` indexes this; children stand before their parents
 LEVEL_COUNT = len(LEVELS)
 CHILD_LEVEL = tuple(-1 if child is None else LEVELS.index(child) for child in (one.child for one in LEVELS))
+# What has no parents itself comes first: then `Frame.ending` is in the order of closing.
 _PARENT_LEVELS = tuple(
-    tuple(up for up in range(LEVEL_COUNT) if CHILD_LEVEL[up] == level) for level in range(LEVEL_COUNT)
+    tuple(sorted((up for up in range(LEVEL_COUNT) if CHILD_LEVEL[up] == level), key=CHILD_LEVEL.__contains__))
+    for level in range(LEVEL_COUNT)
 )
 _DAY_LEVEL = LEVELS.index(Interval.D1)
 _DAY = 86_400
+_MINUTE = timedelta(minutes=1)
 _CACHED_MINUTES = 4_096
 _AHEAD = 16
 
@@ -39,13 +42,15 @@ class Frame:
     comparison of two integers. ``ready_key`` is where lateness counts from: the end, or the closing auction's where
     its prints are merged into this window. ``parents`` are the windows that a closed bar of this one is merged
     into; following them costs a loop over two pointers where asking the calendar would cost twelve calls a minute.
-    The three instants are made here, once, and not for every bar.
+    ``ending`` are the levels of all windows above that end where this one does, children first. The three instants
+    are made here, once, and not for every bar.
     """
 
     __slots__ = (
         "close_time",
         "end",
         "end_key",
+        "ending",
         "interval",
         "level",
         "open_time",
@@ -58,6 +63,7 @@ class Frame:
 
     end_key: int
     close_time: datetime
+    ending: tuple[int, ...]
 
     def __init__(self, level: int, window: Window, parents: tuple[Frame, ...], before: Frame | None) -> None:
         """``before`` is a window of the same level; if it ends where this one starts, they share that instant."""
@@ -73,9 +79,14 @@ class Frame:
             self.start_key = second_key(start)
             self.starts_at = datetime.fromtimestamp(start, UTC)
         self.end_key = self.ready_key = end * _SECOND_KEY
-        self.close_time = datetime.fromtimestamp(end, UTC)
+        is_minute = end - start == 60  # the usual case: a sum costs a third of a conversion
+        self.close_time = self.starts_at + _MINUTE if is_minute else datetime.fromtimestamp(end, UTC)
         self.open_time = self.starts_at if key == start else datetime.fromtimestamp(key, UTC)
         self.parents = parents
+        self.ending = ()
+        for parent in parents:
+            if parent.end == end:
+                self.ending += (parent.level, *parent.ending)
 
     def ancestor(self, level: int) -> Frame | None:
         """The window of ``level`` that this one is merged into; itself at its own level."""
@@ -92,12 +103,24 @@ NOWHERE = Frame(MINUTE_LEVEL, Window(-1, -1, -1), (), None)
 
 
 class Grid:
-    """Frames of one calendar. Asks it once a window: five hundred symbols in the same minute share the answer."""
+    """Frames of one calendar. Asks it once a window: five hundred symbols in the same minute share the answer.
+
+    ``current`` is the minute that was asked for last.
+    """
 
     def __init__(self, calendar: Calendar) -> None:
         self.calendar = calendar
+        self.current = NOWHERE
+        self._has_auctions = calendar.auction_seconds > 0
         self._minutes: dict[int, Frame | None] = {}
         self._recent: list[Frame | None] = [None] * LEVEL_COUNT
+
+    def minute_of(self, key: int) -> Frame | None:
+        """The minute that the tick ``key`` belongs to; look at ``current`` before."""
+        frame = self.minute((key >> SEQ_BITS) // MINUTE_NS)
+        if frame is not None:
+            self.current = frame
+        return frame
 
     def minute(self, number: int) -> Frame | None:
         """The minute that holds minute ``number`` since 1970, None outside every segment.
@@ -118,8 +141,9 @@ class Grid:
     def _look_ahead(self, number: int) -> None:
         """Minutes come one after the other, and cost half as much when several are made at a time."""
         try:
+            minutes, make = self._minutes, self._frame
             for window in self.calendar.windows(Interval.M1, number * 60, (number + _AHEAD) * 60):
-                self._minutes[window.start // 60] = self._frame(MINUTE_LEVEL, window)
+                minutes[window[0] // 60] = make(MINUTE_LEVEL, window)
         except UnknownCalendar:
             pass  # the end of what the calendar knows is near: one at a time
         if number not in self._minutes:  # a closing auction, or outside every segment
@@ -169,7 +193,7 @@ class Grid:
             if parent is not None:
                 parents += (parent,)
         frame = Frame(level, window, parents, recent[level])
-        if self.calendar.auction_seconds:
+        if self._has_auctions:
             self._await_auction(frame)
         recent[level] = frame
         return frame

@@ -137,7 +137,7 @@ def test_any_split_merged_in_any_order_makes_the_same_bars_to_the_last_bit(marke
             frame = None if minute is None else minute.ancestor(level)
             if frame is None:
                 continue
-            _, key, price, lots = tick
+            key, price, lots = tick.key, tick.price, tick.lots
             if (frame.start, part) in halves:
                 halves[frame.start, part].put(key, price, lots)
             else:
