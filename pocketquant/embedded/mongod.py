@@ -79,7 +79,12 @@ class Mongod:
     def _command(self, cache_gigabytes: float, log: Path) -> list[str]:
         return [
             *(str(executable()), "--dbpath", str(self.data), "--bind_ip", str(self.socket)),
+            # It makes mongodb-27017.sock beside the one it is told, in /tmp unless told otherwise: one that another
+            # account left there would keep ours from starting.
+            *("--unixSocketPrefix", str(self.socket.parent)),
             *("--filePermissions", "0700", "--replSet", REPLICA_SET, "--oplogSize", "128"),
+            # A writer that is killed leaves its transaction open; others would wait for it a minute.
+            *("--setParameter", "transactionLifetimeLimitSeconds=10"),
             *("--wiredTigerCacheSizeGB", str(cache_gigabytes)),
             # Without this an empty data folder takes 300 MB.
             *("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=16MB)"),

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pocketquant.embedded.paths import run_dir
+
 
 def test_mongodb_keeps_transactions(mongo_database):
     with mongo_database.client.start_session() as session, session.start_transaction():
         mongo_database.bars.insert_one({"_id": 1}, session=session)
     assert mongo_database.bars.count_documents({}) == 1
+
+
+def test_mongodb_keeps_all_its_sockets_in_our_private_folder(settings, mongo_database):
+    """In /tmp, one that another account left there would keep it from starting."""
+    sockets = run_dir(settings.VAR_DIR).glob("*.sock")
+    assert {"mongod.sock", "mongodb-27017.sock"} <= {socket.name for socket in sockets}
 
 
 def test_each_test_has_an_empty_database(mongo_database):
