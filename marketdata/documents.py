@@ -23,6 +23,8 @@ _KEY = struct.Struct(">IBq")
 _SIGN = 1 << 63
 _HEAD = struct.Struct("<i5siB13s3sd3sd3sd3sd3sd3sq")
 _READ_HEAD = struct.Struct("<4x5x4x1x13x3xd3xd3xd3xd3xd")  # the same bytes, names skipped
+_READ_NAMES = struct.Struct("<4x5s18x3s8x3s8x3s8x3s8x3s8x3s")  # and again, values skipped
+_NAMES = (b"\x05_id\0", b"\x01o\0", b"\x01h\0", b"\x01l\0", b"\x01c\0", b"\x01v\0", b"\x09u\0")
 _READ_TIME = struct.Struct(">q")
 _SIZE = struct.Struct("<i")
 _LONG = struct.Struct("<q")
@@ -152,15 +154,20 @@ def open_time(document: bytes) -> int:
 
 
 def decode(document: bytes) -> Row:
-    """The values of a document that ``encode`` made."""
-    (flipped,) = _READ_TIME.unpack_from(document, _TIME_AT)
-    moment = flipped + _SIGN if flipped < 0 else flipped - _SIGN
+    """The values of a document, fast where ``encode`` made it; one that another program rewrote is read by name."""
+    if len(document) < PLAIN_SIZE or _READ_NAMES.unpack_from(document) != _NAMES:
+        plain = bson.decode(document)
+        return _row(document, *(float(plain[name]) for name in "ohlcv"), rare=plain)
     opened, high, low, close, volume = _READ_HEAD.unpack_from(document)
     if len(document) == PLAIN_SIZE:
-        return Row(moment, opened, high, low, close, volume)
-    rare = bson.decode(document)
+        return Row(open_time(document), opened, high, low, close, volume)
+    return _row(document, opened, high, low, close, volume, rare=bson.decode(document))
+
+
+def _row(document: bytes, *values: float, rare: dict[str, Any]) -> Row:
+    opened, high, low, close, volume = values
     return Row(
-        moment,
+        open_time(document),
         opened,
         high,
         low,
