@@ -1,4 +1,4 @@
-"""Runs the benchmarks one after the other, each in a process of its own: ``python -m benchmarks [NAME …] [--quick]``."""
+"""Runs the benchmarks one after the other, each in its own process: ``python -m benchmarks [NAME …] [--quick]``."""
 
 from __future__ import annotations
 

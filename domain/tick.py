@@ -1,8 +1,10 @@
-"""Tick: one trade. Quote: the latest bid, ask and last. Both are tuples: made for every message of a feed."""
+"""Tick: one trade. Quote: the latest bid, ask and last."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+import msgspec
 
 SEQ_BITS = 29
 _SEQ_MASK = (1 << SEQ_BITS) - 1
@@ -18,8 +20,12 @@ def key_time_ns(key: int) -> int:
     return key >> SEQ_BITS
 
 
-class Tick(NamedTuple):
-    """One trade. ``key`` orders ticks of a symbol and holds the event time; ``lots`` is the size in lot steps."""
+class Tick(msgspec.Struct, frozen=True, gc=False):
+    """One trade. ``key`` orders ticks of a symbol and holds the event time; ``lots`` is the size in lot steps.
+
+    Made for nearly every message of a feed and read once by the fold: a struct costs a fifth of a named tuple to make,
+    half to read, and is nothing to the garbage collector.
+    """
 
     symbol: str
     key: int

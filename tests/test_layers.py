@@ -19,7 +19,7 @@ ALLOWED = {
     "web": {"quotes", "marketdata", "symbols", "accounts", "providers", "domain"},
     "pocketquant": {"web", "quotes", "marketdata", "symbols", "accounts", "providers", "domain"},
 }
-DOMAIN_MAY_USE = {"exchange_calendars", "numpy", "pandas"}
+DOMAIN_MAY_USE = {"exchange_calendars", "msgspec", "numpy", "pandas"}
 NO_DJANGO = {"django", "rest_framework", "channels", "django_q", "pymongo", "redis"}
 
 

@@ -26,14 +26,19 @@ _Volume = Annotated[float, msgspec.Meta(ge=0, le=_MAX_VOLUME)] | UnsetType | Non
 _Time = Annotated[float, msgspec.Meta(gt=0, lt=_MAX_TIME)] | UnsetType | None
 
 
-class QuoteFields(msgspec.Struct, gc=False):
-    """What changed of one symbol's quote: UNSET where the message does not say, None where it says "no value"."""
+class TradeFields(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """What nearly every update is made of: UNSET where it does not say, None where it says "no value"."""
 
     volume: _Volume = UNSET
     lp: _Price = UNSET
     lp_time: _Time = UNSET
     bid: _Price = UNSET
     ask: _Price = UNSET
+
+
+class QuoteFields(TradeFields, gc=False, forbid_unknown_fields=False):
+    """All that we ask for of one symbol's quote, as in ``TradeFields``; other fields are skipped."""
+
     open_price: _Price = UNSET
     high_price: _Price = UNSET
     low_price: _Price = UNSET
@@ -74,15 +79,16 @@ class Call(msgspec.Struct, gc=False):
 
 # How the service writes an update: QUOTE_START … FIELDS_MARK, the fields, QUOTE_END.
 QUOTE_START = b'{"m":"qsd"'
-FIELDS_MARK = b',"v":'
+FIELDS_MARK = b'"ok","v":'
 QUOTE_END = b"}]}"
+decode_trade = msgspec.json.Decoder(TradeFields).decode
 decode_fields = msgspec.json.Decoder(QuoteFields).decode
 
 
 def quote_head(session_id: str, key: str) -> bytes:
     """How every update of a subscription begins, up to ``FIELDS_MARK``, as the service writes it."""
     session, name = msgspec.json.encode(session_id), msgspec.json.encode(key)
-    return QUOTE_START + b',"p":[' + session + b',{"n":' + name + b',"s":"ok"'
+    return QUOTE_START + b',"p":[' + session + b',{"n":' + name + b',"s":'
 
 
 class _LooseData(msgspec.Struct, gc=False):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from domain.errors import ProtocolError
 from domain.instrument import Instrument
@@ -23,16 +24,21 @@ from providers.tradingview.messages import (
     QuoteData,
     Unreadable,
     decode_fields,
+    decode_trade,
     parse_call,
     parse_quote,
 )
 from providers.tradingview.quotes import SymbolQuote
 
 ANONYMOUS = "unauthorized_user_token"
-_LONGEST_HEARTBEAT = 32
+_NOT_PLAIN = (KeyError, *BROKEN)
 _MARK = b"~m~"
 _BETWEEN = QUOTE_END + _MARK
+_LONGEST_HEARTBEAT = 32
 _MOST_KNOWN = 50_000  # a symbol has some dozens: one for each length of its updates
+
+# Whose update it is, how long it is, what decodes its fields and what takes them in.
+_Way = tuple[SymbolQuote, int, Callable[[bytes], Any], Callable[[Any, int, list[StreamEvent]], None]]
 
 
 class Session:
@@ -109,7 +115,9 @@ class StreamSession(Session):
     def __init__(self, *, token: str = "", random: Callable[[], float]) -> None:
         super().__init__(token=token, random=random)
         self._feed = QuoteFeed(self.outgoing, random)
-        self._known: dict[bytes, tuple[SymbolQuote, int]] = {}  # beginnings of packets, and how long they are
+        # How messages with one update begin, and how long they are; the same of packets between others.
+        self._known: dict[bytes, _Way] = {}
+        self._known_inside: dict[bytes, _Way] = {}
         self.has_data = False
         self.take_quotes = self._feed.take_quotes
         self.wake = self._feed.wake
@@ -133,6 +141,7 @@ class StreamSession(Session):
         super().open(now_ns)
         self.has_data = False
         self._known.clear()
+        self._known_inside.clear()
         self._feed.open(now_ns)
 
     def close(self) -> None:
@@ -141,51 +150,72 @@ class StreamSession(Session):
         self.outgoing.clear()
 
     def receive(self, message: bytes, now_ns: int, events: list[StreamEvent]) -> None:
-        """The short way for what nearly all traffic is: packets that hold an update of a subscribed symbol.
+        """The short way for what nearly all traffic is: one packet that holds an update of a subscribed symbol.
 
-        Such a packet begins with bytes that were seen before (its length, session and symbol), and where its length
-        is right, so is the place of the next one. Only the fields are decoded. From the first packet on that is
-        unusual in any way, the message is read the long way.
+        Such a message begins with bytes that were seen before (its length, session and symbol), so if it is as long as
+        they say, only the fields are left to decode. Anything else is read the long way.
         """
-        if message[:3] != _MARK or message[-3:] != QUOTE_END:
-            self._read_slowly(message, now_ns, events)
+        head, _, rest = message.partition(FIELDS_MARK)
+        try:
+            quote, size, decode, take = self._known[head]
+            # Without its end, or with anything more, what is left is no JSON.
+            changed = decode(rest.removesuffix(QUOTE_END)) if size == len(message) and quote.is_settled else None
+        except _NOT_PLAIN:
+            changed = None
+        if changed is None:
+            self._receive_many(message, now_ns, events)
             return
-        known, done = self._known, 0
-        pieces = message[3:-3].split(_BETWEEN)
+        if not quote.is_touched:
+            self._feed.touch(quote)
+        take(changed, now_ns, events)
+
+    def _receive_many(self, message: bytes, now_ns: int, events: list[StreamEvent]) -> None:
+        """The short way for several packets in one message, up to the first that is unusual in any way.
+
+        Where a packet's length is right, so is the place of the next one.
+        """
+        known, touch, done = self._known_inside, self._feed.touch, 0
+        is_usual = message.startswith(_MARK) and message.endswith(QUOTE_END)
+        pieces = message[3:-3].split(_BETWEEN) if is_usual else []
         for piece in pieces:
             head, _, fields = piece.partition(FIELDS_MARK)
-            found = known.get(head)
-            if found is None:
-                break
-            quote, size = found
-            if size != len(piece) or not quote.is_settled:
-                break
             try:
-                changed = decode_fields(fields)
-            except BROKEN:
+                quote, size, decode, take = known[head]
+                changed = decode(fields) if size == len(piece) and quote.is_settled else None
+            except _NOT_PLAIN:
+                break  # the long way tells what is wrong with it
+            if changed is None:
                 break
             if not quote.is_touched:
-                self._feed.touch(quote)
-            quote.update(changed, now_ns, events)
+                touch(quote)
+            take(changed, now_ns, events)
             done += 1
-        else:
-            return
-        rest = message if not done else _MARK + _BETWEEN.join(pieces[done:]) + QUOTE_END
-        self._read_slowly(rest, now_ns, events)
+        if not done:
+            self._read_slowly(message, now_ns, events)
+        elif done < len(pieces):
+            self._read_slowly(_MARK + _BETWEEN.join(pieces[done:]) + QUOTE_END, now_ns, events)
 
     def _read_slowly(self, message: bytes, now_ns: int, events: list[StreamEvent]) -> None:
         """Packet by packet, remembering how the updates among them begin."""
         for payload in split(message, self._faults):
             self._read(payload, now_ns, events)
-            head = payload.partition(FIELDS_MARK)[0]
+            head, _, rest = payload.partition(FIELDS_MARK)
             quote = self._feed.heads.get(head)
             if quote is not None and payload.isascii():
-                if len(self._known) >= _MOST_KNOWN:
-                    self._known.clear()
-                start = b"%d~m~" % len(payload)
-                self._known[start + head] = (quote, len(start) + len(payload) - len(QUOTE_END))
+                self._remember(quote, head, rest, len(payload))
         if self._faults:
             self._report(now_ns, events)
+
+    def _remember(self, quote: SymbolQuote, head: bytes, rest: bytes, length: int) -> None:
+        """The next packet that begins so and is as long takes the short way."""
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+            self._known_inside.clear()
+        start = b"%d~m~" % length
+        size = len(start) + length - len(QUOTE_END)
+        way = (decode_trade, quote.trade) if _is_trade(rest.removesuffix(QUOTE_END)) else (decode_fields, quote.update)
+        self._known_inside[start + head] = (quote, size, *way)
+        self._known[_MARK + start + head] = (quote, len(_MARK) + size + len(QUOTE_END), *way)
 
     def _quote(self, session_id: str, data: QuoteData, now_ns: int, events: list[StreamEvent]) -> None:
         self.has_data = True
@@ -198,3 +228,12 @@ class StreamSession(Session):
             reason = f"{call.text(1)[:100]}: {call.text(2)[:200]}"
             if not self._feed.refuse(call.text(0), reason, now_ns, events):
                 self._faults.append(ProtocolError(f"critical error of no session of ours: {reason}"))
+
+
+def _is_trade(fields: bytes) -> bool:
+    """Whether an update holds nothing but what nearly all hold."""
+    try:
+        decode_trade(fields)
+    except BROKEN:
+        return False
+    return True

@@ -11,15 +11,19 @@ from collections.abc import Callable
 from decimal import Decimal
 
 # Below this a double times the lot step is off by less than half a lot, so rounding gives what its decimal says.
-# int(x + 0.5) is round(x) at two thirds of its cost.
 EXACT_BELOW = 1e15
+# A whole number of units times the lot step is a whole number, and exact as a double up to here.
+MOST_WHOLE = 2.0**53
+# x + ROUNDER - ROUNDER is x rounded to a whole double, if x is in [0, 2**51): beside 1.5 * 2**52 a double has no room
+# for a fraction. It needs no call, and is a fifth of what round(x) costs.
+ROUNDER = 1.5 * 2**52
 
 
 def to_lots(volume: float, lots_per_unit: int) -> int:
     """A running volume (0 to 1e15) in lots: exactly what its shortest decimal says."""
     scaled = volume * lots_per_unit
     if scaled < EXACT_BELOW:
-        return int(scaled + 0.5)
+        return int(scaled + ROUNDER - ROUNDER)
     if volume == int(volume):
         return int(volume) * lots_per_unit
     return round(Decimal(repr(volume)) * lots_per_unit)
