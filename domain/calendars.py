@@ -9,7 +9,7 @@ from domain.exchanges import exchange_calendar
 from domain.forex import forex_calendar
 from domain.spans import Calendar, Segment, TradingDay, Window
 
-__all__ = ["Calendar", "Segment", "TradingDay", "Window", "get_calendar"]
+__all__ = ["Calendar", "Segment", "TradingDay", "Window", "get_calendar", "is_light"]
 
 
 @functools.cache
@@ -23,3 +23,8 @@ def get_calendar(name: str) -> Calendar:
     if hours not in ("", "extended"):
         mic = name  # which no exchange has, and the error then says so
     return exchange_calendar(mic, extended=hours == "extended")
+
+
+def is_light(name: str) -> bool:
+    """Whether this calendar is made at once; the others import a library and take a second."""
+    return name in ("24/7", "forex")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -139,7 +139,8 @@ class Historian:
             for bar in bars:
                 self._writer.put(instrument, bar)
         served = {int(bar.open_time.timestamp()) for bar in found.get(Interval.M1, ())}
-        await self._seed(instrument, max(minutes) + 60, extra=[bar for bars in found.values() for bar in bars])
+        healed = [bar for bars in found.values() for bar in bars]
+        await self._seed(instrument, max(minutes) + 60, healed, is_settled=True)
         for minute in minutes:
             if minute in served:
                 del self._minutes[symbol][minute]
@@ -147,15 +148,22 @@ class Historian:
             else:
                 self._try_again(instrument, minute, "history has no bar of this minute")
 
-    async def _seed(self, instrument: Instrument, through: int, extra: list[Bar] | None = None) -> None:
-        """Seed the parents through ``through``; a later order that came meanwhile stays."""
+    async def _seed(
+        self, instrument: Instrument, through: int, extra: Iterable[Bar] = (), *, is_settled: bool = False
+    ) -> None:
+        """Seed the parents through ``through``; a later order that came meanwhile stays.
+
+        ``is_settled``: ``through`` is long enough ago for the provider to serve all before it, so a minute that history
+        does not have had no trade. Earlier a bar may just not be served yet.
+        """
         symbol, order = instrument.symbol, self._seeds.get(instrument.symbol)
         through -= through % 60
         wanted = self._streamer.aggregator.wanted_history(symbol, through)
         bars = await self._ask(instrument, closed_bars, wanted, repository=await self._store(instrument))
         if symbol not in self._streamer.instruments:
             return
-        self._streamer.aggregator.seed(symbol, [*(extra or ()), *bars], through=through)
+        since = 0 if is_settled else None
+        self._streamer.aggregator.seed(symbol, [*extra, *bars], through=through, since=since)
         self._streamer.hand_on()
         if self._seeds.get(symbol) is order:
             self._seeds.pop(symbol, None)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from django.db import DatabaseError
 
 from domain.aggregation import Aggregator
 from domain.bar import Bar, BarState
+from domain.calendars import get_calendar, is_light
 from domain.errors import StoreUnavailable, UnknownCalendar
 from domain.instrument import Instrument
 from domain.interval import Interval
@@ -91,6 +92,7 @@ class StreamService:
         self.syncs = SyncOrders(queue_sync, self._sql)
         self.feeds: dict[str, Feed] = {}
         self._waiting: dict[str, str] = {}
+        self._calendars: set[str] = set()  # those that are built
         self._restored_unsaved: list[Bar] = []
         self._soon: set[asyncio.Task[Any]] = set()
 
@@ -189,10 +191,20 @@ class StreamService:
     async def _reconcile(self) -> None:
         while True:
             try:
-                self.apply(await self._sql.run(read_desired))
+                await self._keep_to(await self._sql.run(read_desired))
             except DatabaseError as error:
                 log.warning("sql_away", reason=str(error))
             await self._pause(self._reconcile_now, RECONCILE_SECONDS)
+
+    async def _keep_to(self, desired: Desired) -> None:
+        """``apply``, and until exchanges' calendars are built, which takes a second, those that need none at once."""
+        needed = {one.calendar for one in desired.instruments} - self._calendars
+        if needed:
+            if not self.streamer.instruments:
+                self.apply(desired._replace(instruments=[one for one in desired.instruments if is_light(one.calendar)]))
+            await self._sql.run(_build_calendars, needed)
+            self._calendars |= needed
+        self.apply(desired)
 
     def apply(self, desired: Desired) -> None:
         """Follow exactly what is desired."""
@@ -311,3 +323,10 @@ def _repository() -> BarRepository | None:
         return BarRepository(database())
     except StoreUnavailable:
         return None
+
+
+def _build_calendars(names: Iterable[str]) -> None:
+    """In a thread, so that the loop goes on; the fold then finds them made."""
+    for name in names:
+        with contextlib.suppress(UnknownCalendar):  # said of each symbol when it is to be followed
+            get_calendar(name)

@@ -137,7 +137,8 @@ def test_every_stored_bar_equals_the_markets_through_a_stop_and_a_restart(
         play_the_worker(market, clock, streamer, instrument)  # minutes that passed between stop and start
         for interval in (Interval.M1, Interval.M3):
             stored = [bar for bar in streamer.stored(instrument, interval) if bar.open_time >= before[0].open_time]
-            assert len(stored) >= (5 if interval is Interval.M1 else 1)
+            # One of the two may have begun a minute later.
+            assert len(stored) >= (4 if interval is Interval.M1 else 1)
             assert_true_and_whole(market, instrument, interval, stored)
 
 
