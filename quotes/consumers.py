@@ -15,6 +15,7 @@ from quotes.cache import RedisError
 from quotes.hub import Hub, current_hub
 from quotes.outlet import Message, Outlet, Send, outlet_for
 from quotes.requests import Ack, BadRequest, Subscribe, Unsubscribe
+from quotes.sign_in import CHECK_SECONDS, signed_out
 
 NO_SESSION, NO_ACK, TOO_LARGE, TOO_MANY, TRY_LATER = 4401, 4408, 4413, 4429, 1013
 MOST_SYMBOLS, MOST_SERIES = 100, 500
@@ -33,6 +34,8 @@ class LiveConsumer:
     What may be replaced by something newer (``Message.key``) waits in ``_late`` while the client is behind; the loss of
     anything else is mended by a snapshot (``_missed``). While a symbol's snapshot is read, its messages are ``_held``.
     """
+
+    check_seconds = CHECK_SECONDS
 
     def __init__(self, scope: dict[str, Any], send: Send, hub: Hub) -> None:
         self.symbols: dict[str, set[str]] = {}
@@ -71,15 +74,21 @@ class LiveConsumer:
     async def _serve(self, receive: Receive) -> None:
         self._outlet = outlet_for(self._send)
         self._hub.add(self)
+        guard = asyncio.create_task(self._close_when_signed_out())
         try:
             while (event := await receive())["type"] == "websocket.receive":
                 if self._closing is None:
                     await self._take(event)
         finally:
+            guard.cancel()
             self._hub.remove(self)
             self._outlet.close()
             if self._snapshots is not None:
                 self._snapshots.cancel()
+
+    async def _close_when_signed_out(self) -> None:
+        await signed_out(self._scope.get("session"), every_seconds=self.check_seconds)
+        self._close(NO_SESSION)
 
     async def _refuse(self, code: int, receive: Receive) -> None:
         await self._send({"type": "websocket.close", "code": code})

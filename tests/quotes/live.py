@@ -115,9 +115,10 @@ class Browser:
 
 
 @asynccontextmanager
-async def a_browser(user: Any = None) -> AsyncIterator[Browser]:
+async def a_browser(user: Any = None, session: Any = None) -> AsyncIterator[Browser]:
     communicator = WebsocketCommunicator(URLRouter(websocket_urlpatterns), "/ws/live/")
     communicator.scope["user"] = SignedIn() if user is None else user
+    communicator.scope["session"] = session
     connected, _ = await communicator.connect(timeout=10)
     assert connected
     try:

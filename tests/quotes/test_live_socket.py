@@ -7,8 +7,10 @@ import asyncio
 import orjson
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.sessions.backends.db import SessionStore
 
 from domain.interval import Interval
+from quotes.consumers import LiveConsumer
 from quotes.hub import Hub
 from quotes.status import FeedState, Status
 from tests.quotes.live import BTC, TEN, a_bar, a_browser, a_publisher, a_quote, registered
@@ -230,3 +232,19 @@ async def test_every_message_is_compact_json(hub: Hub) -> None:
         await browser.subscribe(BTC)
         text = await browser.communicator.receive_from(5)
         assert text == orjson.dumps(orjson.loads(text)).decode()
+
+
+async def test_signing_out_ends_the_sockets_of_that_session_and_no_other(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LiveConsumer, "check_seconds", 0.05)
+    mine, other = SessionStore(), SessionStore()
+    await sync_to_async(mine.create)()
+    await sync_to_async(other.create)()
+    async with a_browser(session=mine) as browser, a_browser(session=other) as another:
+        await another.subscribe(BTC)
+        await another.of_type("snapshot")
+        await sync_to_async(mine.delete)(mine.session_key)
+        assert await browser.close_code() == 4401
+        await another.send(type="subscribe", symbols=[BTC], intervals=["5m"])
+        await another.of_type("snapshot")
