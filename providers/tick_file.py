@@ -85,7 +85,8 @@ class TickReader:
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise UnreadableFile(f"{path}, line {line + len(lines) + 1}: damaged or cut short: {error}") from error
         except OSError as error:
-            raise UnreadableFile(f"{path}, line {line + len(lines) + 1}: {error.strerror or error}") from error
+            place = f"{path}, line {line + len(lines) + 1}" if line else str(path)  # it may not even open
+            raise UnreadableFile(f"{place}: {error.strerror or error}") from error
 
     def _layout(self, path: Path, line: int, header: str) -> _Layout:
         names = [name.strip().lower() for name in _fields(header)]
