@@ -316,3 +316,13 @@ class TestOnPages:
             message = await browser.until(lambda message: message["type"] not in ("heartbeat", "status"))
             assert (message["type"], message["interval"]) == ("history", "1m")
             assert (message["first"], message["last"]) == ("2019-10-11T10:00:00Z", "2019-10-11T10:01:00Z")
+
+
+@pytest.mark.parametrize("speed", [None, 1e9])
+@pytest.mark.django_db
+def test_times_that_look_like_milliseconds_are_doubted_aloud(tmp_path: Path, speed: float | None) -> None:
+    path, out, words = tmp_path / "ticks.csv", io.StringIO(), io.StringIO()
+    path.write_text("ts_ns,price,size\n1356998659486,10,1\n")
+    command(path, out=out, words=words, bars="-", speed=speed)
+    assert "the last tick is of 1970-01-01 00:22: are the times in ts_ns really nanoseconds?" in words.getvalue()
+    assert out.getvalue().count("\n") == 13

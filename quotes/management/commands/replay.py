@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ EXAMPLES = """examples:
 Files are CSV or CSV.gz with a header line: ts_ns,price,size or ts_ns,bid,ask; other columns are left aside.
 """
 _WRONG_USE, _FAILED, _INTERRUPTED = 2, 1, 130
+_OLDEST_NS = 10**17  # March 1973: what lies nearer to 1970 is in milliseconds or microseconds, most likely
 _LINES_AT_ONCE = 2_000
 _SAY_SECONDS = 10.0
 _REDRAW_SECONDS = 0.2
@@ -90,12 +92,14 @@ class Command(BaseCommand):
         with self._opened(target) as write:
             if options["speed"] in (None, math.inf):
                 fold, lots_per_unit = fold_at_once(instrument, files, price=price, heard=self.progress.at)
+                self._doubt(fold.last_ns)
                 lines = bulk_lines(instrument.symbol, fold, lots_per_unit)
                 while batch := b"".join(itertools.islice(lines, _LINES_AT_ONCE)):
                     write(batch)
                 self.progress.end(fold.ticks, fold.out_of_session)
             else:
                 recording = load(files, price=price, heard=self.progress.at)
+                self._doubt(int(recording.time_ns[-1]) if len(recording) else None)
                 asyncio.run(_write_live(instrument, recording, options["speed"], write))
 
     def _play(self, options: dict[str, Any]) -> None:
@@ -106,6 +110,7 @@ class Command(BaseCommand):
         instrument = symbol.instrument()
         speed = 1.0 if options["speed"] is None else options["speed"]
         recording = load(options["files"], price=options["price"], heard=self.progress.at)
+        self._doubt(int(recording.time_ns[-1]) if len(recording) else None)
         recording, rounded = recording.in_steps(instrument.lots_per_unit)
         if rounded:
             self.stderr.write(f"{rounded:,} sizes were finer than 1/{instrument.lots_per_unit} and are rounded")
@@ -117,6 +122,12 @@ class Command(BaseCommand):
         played = asyncio.run(_play_live(instrument, recording, speed, is_shown, self.progress.at))
         self.progress.end(played.ticks, played.out_of_session)
         self.stderr.write(f"{played.bars:,} bars stored")
+
+    def _doubt(self, last_ns: int | None) -> None:
+        """Milliseconds taken for nanoseconds make bars of January 1970: not impossible, so said and not refused."""
+        if last_ns is not None and abs(last_ns) < _OLDEST_NS:
+            last = datetime.fromtimestamp(last_ns / 10**9, UTC)
+            self.stderr.write(f"the last tick is of {last:%Y-%m-%d %H:%M}: are the times in ts_ns really nanoseconds?")
 
     @contextlib.contextmanager
     def _opened(self, target: str) -> Iterator[Write]:
