@@ -209,6 +209,8 @@ class TestAsAProcess:
             [sys.executable, str(ROOT / "manage.py"), "replay", str(recording),
              "--symbol", SYMBOL, "--bars", str(folder / "bars"), "--speed", "1"],
             env={**os.environ, "POCKETQUANT_VAR": str(tmp_path / "var")}, stderr=subprocess.PIPE, text=True,
+            # A shell starts what it sends to the background with interrupts ignored, and the tests may be among that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         wait_for(lambda: list(folder.iterdir()), 30, "it has begun")
         process.send_signal(signal.SIGINT)

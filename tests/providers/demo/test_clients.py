@@ -189,7 +189,7 @@ def test_mathieuc_tradingview_loads_history_streams_and_gets_its_errors(run_clie
     for code, interval in zip(CODES, Interval, strict=True):
         assert_is_history(secure_market.market, result["history"][code], interval, volume_error=0.005001)
     assert result["info"] == {"name": "DEMO:BTCUSD", "session": "24x7"}
-    assert result["more"] == 20
+    assert result["more"] in (20, 21)  # a minute may have begun between the two pages
     assert result["updates"] > 3
     assert len({quote["lp"] for quote in result["quotes"]}) > 1
     assert result["search"] == ["DEMO:BTCUSD"]
