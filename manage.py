@@ -20,6 +20,8 @@ def main() -> int:
     except ImproperlyConfigured as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # while a command still loads; those that run end in their own words
+        return 130
     return 0
 
 

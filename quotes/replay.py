@@ -67,7 +67,7 @@ def _column_lines(
     times = np.datetime_as_string(columns.key.astype("datetime64[s]")).tolist()
     prices = (column.tolist() for column in (columns.open, columns.high, columns.low, columns.close))
     volumes = [lots / lots_per_unit for lots in columns.lots.tolist()]  # of integers: rounded once, at the end
-    over = (columns.end * _NS <= last_ns).tolist()
+    over = (columns.end <= last_ns // _NS).tolist()  # in seconds: the year 2262 in nanoseconds fills the integer
     rows = zip(times, *prices, volumes, columns.trades.tolist(), over, strict=True)
     for time, open_, high, low, close, volume, trades, is_over in rows:
         yield _line(symbol, interval, f"{time}Z", open_, high, low, close, volume, trades, forming=not is_over)

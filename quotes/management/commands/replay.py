@@ -129,17 +129,26 @@ class Command(BaseCommand):
             last = datetime.fromtimestamp(last_ns / 10**9, UTC)
             self.stderr.write(f"the last tick is of {last:%Y-%m-%d %H:%M}: are the times in ts_ns really nanoseconds?")
 
+    def _say_lines(self, lines: bytes) -> None:
+        """To stdout at once: whoever reads a replay in real time must not wait for a buffer to fill."""
+        self.stdout.write(lines.decode(), ending="")
+        self.stdout.flush()
+
     @contextlib.contextmanager
     def _opened(self, target: str) -> Iterator[Write]:
         """Where lines go. A file appears when it is complete, so that a failure leaves none and no half of one."""
         if target == "-":
-            yield lambda lines: self.stdout.write(lines.decode(), ending="")
-            self.stdout.flush()
+            yield self._say_lines
             return
         path = Path(target)
         if path.exists() and not path.is_file():  # a pipe or a device, which must not be replaced
             with path.open("wb") as file:
-                yield file.write
+
+                def write(lines: bytes) -> None:
+                    file.write(lines)
+                    file.flush()
+
+                yield write
             return
         path = path.resolve()
         descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
