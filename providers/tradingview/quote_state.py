@@ -16,6 +16,7 @@ one second keep their order of arrival through a counter in their keys, which ou
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import trunc
 
 from msgspec import UNSET, UnsetType
 
@@ -97,7 +98,8 @@ class QuoteState:
         self.trade(fields, now_ns, events)
         self._update_day(fields, now_ns, events)
 
-    # It runs for every trade, and a call would cost more than the branch that it hides: hence so many of them.
+    # It runs for every trade, and a call would cost more than the branch that it hides: hence so many of them. trunc()
+    # of a float is int() at less than half its cost.
     def trade(self, fields: TradeFields, now_ns: int, events: list[StreamEvent]) -> None:  # noqa: C901
         """Merge what nearly every update is made of; a trade becomes a tick."""
         is_trade, lots, second_before = False, 0, self.second
@@ -108,7 +110,7 @@ class QuoteState:
         second = fields.lp_time
         if second is not UNSET and second != second_before:
             self.second = second
-            self._second_key = int(second or 0) * _KEYS_A_SECOND
+            self._second_key = trunc(second or 0) * _KEYS_A_SECOND
             is_trade = True
         volume = fields.volume
         if volume is not UNSET:
@@ -123,7 +125,7 @@ class QuoteState:
                     total = -1.0  # beyond what doubles tell exactly
                 if total >= before:
                     self.total = total
-                    lots = int(total - before)
+                    lots = trunc(total - before)
                 else:
                     lots = self._other_volume(to_lots(volume, self._lots_per_unit), second_before, now_ns, events)
         if lots or is_trade or not (self.has_volume or price is second is UNSET):
@@ -190,7 +192,7 @@ class QuoteState:
 
     def _move_to(self, second: float | None) -> None:
         self.second = second
-        self._second_key = int(second or 0) * _KEYS_A_SECOND
+        self._second_key = trunc(second or 0) * _KEYS_A_SECOND
 
     def _total_of(self, volume: float | UnsetType | None) -> int | None:
         return to_lots(volume, self._lots_per_unit) if isinstance(volume, float) and self.has_volume else None
