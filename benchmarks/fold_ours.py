@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from benchmarks.fold_market import MINUTE_NS, START_NS, BarRow, case_of, digest, serve, trades
 from domain import aggregation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from domain.bar import Bar, BarSource, BarState, make_bar
+from domain.bar import Bar, BarSource, BarState
 from domain.grid import Frame
 
 _STREAM = BarSource.STREAM
@@ -164,7 +164,7 @@ class Accumulator:
         """The frozen value. Volume is divided once, here."""
         frame = self.frame
         trades = self.trades
-        return make_bar(
+        return Bar(
             symbol,
             frame.interval,
             frame.open_time,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from domain.grid import MINUTE_NS, second_key
 from domain.tick import SEQ_BITS
 
-_NO_LIMIT = 1 << 128
+NO_LIMIT = 1 << 128
 
 
 class FeedClock:
@@ -17,12 +17,12 @@ class FeedClock:
     back is noticed within the minute.
     """
 
-    __slots__ = ("_slack_ns", "delay_ns", "grace_ns", "limit", "swept", "swept_key")
+    __slots__ = ("delay_ns", "grace_ns", "limit", "slack_ns", "swept", "swept_key")
 
     def __init__(self, delay_ns: int, grace_ns: int, future_ns: int) -> None:
         self.delay_ns = delay_ns
         self.grace_ns = grace_ns
-        self._slack_ns = future_ns - delay_ns + 1  # exactly `future_ns` ahead is not too far, hence the nanosecond
+        self.slack_ns = future_ns - delay_ns + 1  # exactly `future_ns` ahead is not too far, hence the nanosecond
         self.limit = 0
         self.look_up()
 
@@ -32,12 +32,12 @@ class FeedClock:
 
     def limit_at(self, now_ns: int | None) -> int:
         """The limit, brought up to ``now_ns``; there is none in a recording, which has no now."""
-        self.limit = limit = _NO_LIMIT if now_ns is None else (now_ns + self._slack_ns) << SEQ_BITS
+        self.limit = limit = NO_LIMIT if now_ns is None else (now_ns + self.slack_ns) << SEQ_BITS
         return limit
 
     def sweep(self, now_ns: int) -> int:
         """Note what is due: windows that end at or before ``swept_key``. Returns the `now` of the next sweep."""
-        self.limit = (now_ns + self._slack_ns) << SEQ_BITS
+        self.limit = (now_ns + self.slack_ns) << SEQ_BITS
         late_ns = self.delay_ns + self.grace_ns
         minute = (now_ns - late_ns) // MINUTE_NS
         if minute > self.swept:

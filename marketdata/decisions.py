@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from enum import Enum
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from domain.bar import Bar, BarSource, BarState
 from marketdata.documents import Row

@@ -7,13 +7,14 @@ forming bars, the next start is the one after a crash.
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import structlog
+from msgspec.structs import asdict
 
 from domain.bar import Bar, BarSource, BarState
 from domain.interval import Interval

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from domain.bar import Bar, BarSource, BarState, make_bar
+from domain.bar import Bar, BarSource, BarState
 from domain.calendars import Calendar, Window, get_calendar
 from domain.errors import UnknownCalendar, UnsupportedInterval
 from domain.instrument import Instrument
@@ -107,7 +107,7 @@ def closed(placed: Placed, instrument: Instrument, *, delay_seconds: int, now: i
 def to_bars(instrument: Instrument, interval: Interval, bars: list[tuple[Window, Row]]) -> Iterator[Bar]:
     """Final bars of history; those of a symbol without volume have volume 0."""
     for window, row in bars:
-        yield make_bar(
+        yield Bar(
             instrument.symbol,
             interval,
             datetime.fromtimestamp(window.key, UTC),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from domain.bar import BarSource, BarState
@@ -113,7 +114,7 @@ def test_of_two_bars_with_one_key_in_a_batch_the_final_one_is_stored(repository)
     [
         bar(0, state=BarState.FORMING),
         bar(0, interval=Interval.H1),
-        replace(bar(0), symbol="DEMO:ETHUSD"),
+        msgspec.structs.replace(bar(0), symbol="DEMO:ETHUSD"),
     ],
     ids=["forming", "of another interval", "of another symbol"],
 )

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from domain.bar import Bar, BarState
@@ -60,7 +61,7 @@ async def test_a_batch_holds_the_newest_version_of_each_bar() -> None:
 async def test_a_final_bar_is_not_replaced_by_a_provisional_one() -> None:
     store = Store()
     writer = store.writer()
-    writer.put(INSTRUMENT, replace(a_bar(0, close=101), state=BarState.FINAL))
+    writer.put(INSTRUMENT, msgspec.structs.replace(a_bar(0, close=101), state=BarState.FINAL))
     writer.put(INSTRUMENT, a_bar(0, close=102))
     await writer.save_all()
     assert [bar.close for bar in store.bars] == [101]
