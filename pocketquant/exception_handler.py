@@ -63,8 +63,14 @@ def problem_json(exception: Exception, context: dict[str, Any]) -> Response | No
     fields = _field_errors(response.data) if isinstance(exception, exceptions.ValidationError) else []
     detail = "; ".join(f"{e['field']}: {e['detail']}" if e["field"] else e["detail"] for e in fields)
     response.data = problem(response.status_code, detail or _detail(response.data), request=request, errors=fields)
-    response.content_type = PROBLEM_TYPE
+    response.content_type = _content_type(request)
     return response
+
+
+def _content_type(request: Any) -> str | None:
+    """None, so the renderer's own, for people: the browsable API shows an error within its page."""
+    renderer = getattr(request, "accepted_renderer", None)
+    return None if renderer and renderer.media_type == "text/html" else PROBLEM_TYPE
 
 
 def status_of(kind: type[errors.PocketQuantError]) -> int:
@@ -83,7 +89,7 @@ def _domain_problem(exception: errors.PocketQuantError, request: Any) -> Respons
     if isinstance(exception, errors.ProviderUnavailable) and exception.retry_after_seconds is not None:
         headers["Retry-After"] = str(max(1, round(exception.retry_after_seconds)))
     data = problem(status, str(exception), request=request, kind=kind_of(type(exception)))
-    return Response(data, status=status, headers=headers, content_type=PROBLEM_TYPE)
+    return Response(data, status=status, headers=headers, content_type=_content_type(request))
 
 
 def _detail(data: Any) -> str:

@@ -9,6 +9,7 @@ from django.test import Client, RequestFactory
 from django.urls import path
 from rest_framework import serializers
 from rest_framework.decorators import api_view, permission_classes
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import AllowAny
 
 from domain import errors
@@ -92,6 +93,14 @@ def test_unreadable_json_is_a_400(client):
     answer = client.post("/api/fail", "{", content_type="application/json")
     assert answer.status_code == 400
     assert answer["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("error", [errors.NaiveTime("write 14:30Z"), NotAuthenticated()])
+def test_a_browser_is_shown_the_error_as_a_page(client, error):
+    RAISED["error"] = error
+    answer = client.get("/api/fail", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert answer["Content-Type"].startswith("text/html")
+    assert "request_id" in answer.content.decode()
 
 
 def test_a_wrong_method_says_so(client):
