@@ -61,10 +61,31 @@ def test_an_empty_registry_says_how_to_fill_it(reader):
 
 def test_the_page_names_symbol_interval_and_zone_for_its_script(reader, registry, mongo_database):
     text = reader.get("/chart/NASDAQ:AAPL?interval=1M").content.decode()
-    for part in ('data-symbol="NASDAQ:AAPL"', 'data-interval="1M"', 'data-decimals="2"', 'data-timezone="UTC"'):
+    for part in (
+        'data-symbol="NASDAQ:AAPL"',
+        'data-interval="1M"',
+        'data-decimals="2"',
+        'data-timezone="America/New_York"',
+    ):
         assert part in text
     assert "Apple Inc · USD · Stock" in text
     assert re.findall(r'data-interval="(\w+)"[^>]* aria-current', text) == ["1M"]
+
+
+@pytest.mark.parametrize(
+    ("calendar", "venue_zone", "shown"),
+    [
+        ("XTKS", "UTC", "Asia/Tokyo"),  # a venue of many markets, such as the demo market
+        ("", "UTC", "UTC"),
+        ("", "Europe/Berlin", "Europe/Berlin"),
+        ("no such calendar", "Europe/Berlin", "Europe/Berlin"),
+    ],
+)
+def test_exchange_time_is_that_of_the_symbol_s_own_market(reader, mongo_database, calendar, venue_zone, shown):
+    symbol = make_symbol("DEMO:7203", calendar=calendar)
+    symbol.exchange.timezone = venue_zone
+    symbol.exchange.save()
+    assert f'data-timezone="{shown}"' in reader.get("/chart/DEMO:7203").content.decode()
 
 
 def test_the_page_offers_13_intervals_with_their_full_names(reader, registry, mongo_database):

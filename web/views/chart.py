@@ -10,7 +10,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from domain.errors import StoreUnavailable, UnsupportedInterval
+from domain.calendars import get_calendar
+from domain.errors import StoreUnavailable, UnknownCalendar, UnsupportedInterval
 from domain.instrument import is_symbol
 from domain.interval import Interval
 from marketdata.mongo import database
@@ -83,6 +84,7 @@ def _page(symbol: Symbol, interval: Interval) -> dict[str, Any]:  # a template's
     return {
         "place": "chart",
         "symbol": symbol,
+        "market_zone": _market_zone(symbol),
         "about": " · ".join(filter(None, (symbol.name, symbol.quote_currency, symbol.type.capitalize()))),
         "intervals": interval_choices(),
         "watchlist": watch_rows(watched, BarRepository(database())),
@@ -90,6 +92,15 @@ def _page(symbol: Symbol, interval: Interval) -> dict[str, Any]:  # a template's
         "skeleton": _SKELETON,
         **_stored(symbol, interval),
     }
+
+
+def _market_zone(symbol: Symbol) -> str:
+    """Where the market's clock hangs: its calendar's zone. A venue may list symbols of many markets."""
+    try:
+        calendar = get_calendar(symbol.instrument().calendar)
+    except UnknownCalendar:
+        return symbol.exchange.timezone
+    return symbol.exchange.timezone if calendar.timezone == "UTC" else calendar.timezone
 
 
 def _stored(symbol: Symbol, interval: Interval) -> dict[str, Any]:
