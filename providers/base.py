@@ -92,6 +92,21 @@ class FeedEvent:
 StreamEvent = Tick | Quote | FeedEvent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """Where a symbol's feed stood, for a later stream to go on from.
+
+    ``lots`` is the running volume of the session in whole lots, ``lots_per_unit`` of them a unit; ``second`` is the
+    time of its last price in seconds since 1970, None where there was none; ``count`` ticks have had their keys.
+    """
+
+    symbol: str
+    lots: int | None
+    lots_per_unit: int
+    second: float | None
+    count: int
+
+
 class Stream(Protocol):
     """A running feed. It connects, re-connects and re-subscribes by itself until closed."""
 
@@ -101,8 +116,17 @@ class Stream(Protocol):
     def __aiter__(self) -> AsyncIterator[list[StreamEvent]]:
         """What arrived since the last list, in that order; after it one ``Quote`` of each symbol that spoke."""
 
+    def baselines(self) -> list[Baseline]:
+        """Where the followed symbols stand; once the stream is closed and read to its end, just behind its last event.
+
+        Empty where sizes come with the ticks themselves.
+        """
+
+    def restore(self, baselines: Iterable[Baseline]) -> None:
+        """Go on from where an earlier stream stood: what passed since is told as ``GAP_VOLUME``. Before following."""
+
     async def close(self) -> None:
-        """End the feed; iteration stops."""
+        """End the feed; iteration stops after what had arrived."""
 
 
 class Provider(Protocol):

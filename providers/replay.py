@@ -14,7 +14,7 @@ from domain.errors import UnknownSymbol, UnsupportedInterval
 from domain.instrument import Instrument
 from domain.interval import Interval
 from domain.tick import Quote, Tick
-from providers.base import BarPage, Capabilities, FeedEvent, FeedEventKind, StreamEvent, SymbolMatch
+from providers.base import BarPage, Baseline, Capabilities, FeedEvent, FeedEventKind, StreamEvent, SymbolMatch
 from providers.recording import Recording
 
 _NS = 10**9
@@ -113,6 +113,13 @@ class RecordedStream:
                 return
             last = ticks[-1]
             yield [*ticks, Quote(symbol=self._symbol, time_ns=last.time_ns, last=last.price)]
+
+    def baselines(self) -> list[Baseline]:
+        """None: a recording's sizes are its own."""
+        return []
+
+    def restore(self, baselines: Iterable[Baseline]) -> None:
+        """Nothing to go on from."""
 
     async def close(self) -> None:
         self._is_closed = True

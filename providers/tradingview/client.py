@@ -13,9 +13,9 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from domain.errors import ProtocolError
 from domain.instrument import Instrument
-from providers.base import FeedEvent, FeedEventKind, StreamEvent
-from providers.tradingview.backoff import Backoff
-from providers.tradingview.endpoint import socket_options, steady_clock
+from providers.base import Baseline, FeedEvent, FeedEventKind, StreamEvent
+from providers.tradingview.backoff import LONGEST_NEARBY_SECONDS, LONGEST_SECONDS, Backoff
+from providers.tradingview.endpoint import is_loopback, socket_options, steady_clock
 from providers.tradingview.failures import Failure, Stalled, explain
 from providers.tradingview.session import StreamSession
 
@@ -55,7 +55,8 @@ class TradingViewStream:
         self._sleep = sleep
         self._timing = timing or Timing()
         self._session = StreamSession(token=token, random=random)
-        self._backoff = Backoff(random)
+        longest = LONGEST_NEARBY_SECONDS if is_loopback(url) else LONGEST_SECONDS
+        self._backoff = Backoff(random, longest=longest)
         self._events: list[StreamEvent] = []
         self._arrived, self._nudged, self._has_room = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._has_room.set()
@@ -68,6 +69,14 @@ class TradingViewStream:
         """What should be followed from now on; the difference is subscribed and unsubscribed."""
         self._session.follow(instruments, self._now())
         self._nudged.set()
+
+    def baselines(self) -> list[Baseline]:
+        """Where the followed symbols stand; see ``Stream.baselines``."""
+        return self._session.baselines()
+
+    def restore(self, baselines: Iterable[Baseline]) -> None:
+        """Go on from where an earlier stream stood; see ``Stream.restore``."""
+        self._session.restore(baselines)
 
     def __aiter__(self) -> AsyncIterator[list[StreamEvent]]:
         return self

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from domain.instrument import Instrument
 from domain.tick import Quote
-from providers.base import StreamEvent
+from providers.base import Baseline, StreamEvent
 from providers.tradingview.codec import encode_call
 from providers.tradingview.messages import QUOTE_FIELDS, QuoteData, new_session_id
 from providers.tradingview.probes import Prober
@@ -40,6 +40,7 @@ class QuoteFeed:
         self.heads: dict[bytes, SymbolQuote] = {}  # by how the updates of its subscription begin
         self._sessions: dict[str, _QuoteSession] = {}
         self._touched: list[SymbolQuote] = []
+        self._baselines: dict[str, Baseline] = {}  # by our symbol: restored, and not followed since
         self._is_open = False
         self._prober = Prober(outgoing, random)
         self.hold = self._prober.hold
@@ -66,9 +67,20 @@ class QuoteFeed:
                 self.quotes[key].describe(instrument)
         self._unsubscribe(gone)
         for key in fresh:
-            self.quotes[key] = SymbolQuote(wanted[key])
+            self.quotes[key] = quote = SymbolQuote(wanted[key])
+            baseline = self._baselines.pop(quote.instrument.symbol, None)
+            if baseline is not None:
+                quote.restore(baseline)
         if self._is_open:
             self._subscribe(fresh, now_ns)
+
+    def baselines(self) -> list[Baseline]:
+        """Where every followed symbol stands, and those that were restored but not followed yet."""
+        return [*(quote.baseline() for quote in self.quotes.values()), *self._baselines.values()]
+
+    def restore(self, baselines: Iterable[Baseline]) -> None:
+        """Let symbols go on from here when they are first followed."""
+        self._baselines = {baseline.symbol: baseline for baseline in baselines}
 
     def open(self, now_ns: int) -> None:
         """A new connection: everything is subscribed under new session ids."""
@@ -106,6 +118,7 @@ class QuoteFeed:
             return
         quote = self.quotes.get(key)
         if quote is not None and quote.session_id == session_id and not quote.failed:
+            self._prober.subscribed(now_ns)
             quote.complete(now_ns, events)
 
     def refuse(self, session_id: str, reason: str, now_ns: int, events: list[StreamEvent]) -> bool:

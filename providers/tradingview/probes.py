@@ -1,7 +1,8 @@
 """Probes: asking the provider whether a silent symbol is quiet or its feed is dead.
 
 A probe subscribes the silent symbols once more, in a quote session of its own. The answer is their present state:
-if it holds a trade that our subscription was not told of, the subscription is deaf, even if the socket lives.
+if it holds a trade that our subscription was not told of, the subscription is deaf, even if the socket lives. So is one
+that was asked for while the provider was stalled, and that nobody will ever answer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from providers.tradingview.quotes import SymbolQuote
 
 ANSWER_NS = 5 * 10**9
 _MOST = 50  # symbols a probe
+_UNANSWERED_NS = 5 * 10**9
 
 
 class Prober:
@@ -29,6 +31,7 @@ class Prober:
         self._asked: dict[str, SymbolQuote] = {}
         self._asked_ns = 0
         self._behind: dict[str, tuple[SymbolQuote, QuoteData, int]] = {}
+        self._snapshot_ns = 0  # when a subscription was last answered: thousands take their time, one after the other
 
     def open(self) -> None:
         """A new connection: whatever was asked on the old one is forgotten."""
@@ -42,20 +45,36 @@ class Prober:
             if not symbol_quote.is_behind(data.v):
                 del self._behind[symbol_quote.name]
             elif now_ns - since_ns >= ANSWER_NS:
-                return f"stalled: {symbol_quote.instrument.symbol} traded and we were not told"
+                symbol = symbol_quote.instrument.symbol
+                if not symbol_quote.is_completed:
+                    return f"stalled: the subscription of {symbol} was never answered"
+                return f"stalled: {symbol} traded and we were not told"
         if self._asked:
             if now_ns - self._asked_ns < ANSWER_NS:
                 return None
             symbol = next(iter(self._asked.values())).instrument.symbol
             return f"stalled: no answer to a probe of {symbol} within {ANSWER_NS // 10**9} s"
-        silent = [quote for quote in quotes if quote.name not in self._behind and _is_silent(quote, now_ns)]
+        silent = [
+            quote
+            for quote in quotes
+            if quote.name not in self._behind and (_is_silent(quote, now_ns) or self._is_unanswered(quote, now_ns))
+        ]
         self._ask(silent[:_MOST], now_ns)
         return None
 
     def hold(self, now_ns: int) -> None:
         """Nothing is being read at present: the time for answers starts anew."""
-        self._asked_ns = now_ns
+        self._asked_ns = self._snapshot_ns = now_ns
         self._behind = {name: (quote, data, now_ns) for name, (quote, data, _) in self._behind.items()}
+
+    def subscribed(self, now_ns: int) -> None:
+        """A subscription got its snapshot."""
+        self._snapshot_ns = now_ns
+
+    def _is_unanswered(self, quote: SymbolQuote, now_ns: int) -> bool:
+        if quote.is_completed or quote.failed:
+            return False
+        return now_ns - self._snapshot_ns > _UNANSWERED_NS and quote.rhythm.is_overdue(now_ns)
 
     def _ask(self, quotes: list[SymbolQuote], now_ns: int) -> None:
         if not quotes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from domain.instrument import Instrument
-from providers.base import FeedEventKind, StreamEvent
+from providers.base import Baseline, FeedEventKind, StreamEvent
 from providers.tradingview.messages import QuoteFields, quote_head
 from providers.tradingview.quote_state import QuoteState
 from providers.tradingview.rhythm import Rhythm
@@ -42,12 +42,30 @@ class SymbolQuote(QuoteState):
         self.failed = ""
         self.is_completed = self.is_settled = False
         self._since = now_ns // _SECOND_NS - self.delay_seconds
-        if self.second is not None:
+        if self._total_before is None:  # else the last subscription ended before its snapshot was whole
             self._gap_from = self.second
-        if self.total is not None:
-            self._total_before = int(self.total)
+            self._total_before = None if self.total is None else int(self.total)
         self.price = self.second = self.total = None
         self.rhythm.begin(now_ns)
+
+    def baseline(self) -> Baseline:
+        """Where this symbol stands; while its snapshot is not whole, where its last subscription stood."""
+        total, second = self.total, self.second
+        if self._total_before is not None:
+            total, second = self._total_before, self._gap_from
+        return Baseline(
+            symbol=self.instrument.symbol,
+            lots=None if total is None else int(total),
+            lots_per_unit=self._lots_per_unit,
+            second=second,
+            count=self._count,
+        )
+
+    def restore(self, baseline: Baseline) -> None:
+        """Go on as if the subscription before this one had ended at ``baseline``."""
+        self._count = max(self._count, baseline.count)
+        if baseline.lots_per_unit == self._lots_per_unit and self.has_volume:
+            self._total_before, self._gap_from = baseline.lots, baseline.second
 
     def receive(self, fields: QuoteFields, now_ns: int, events: list[StreamEvent]) -> None:
         """Merge ``fields``; adds to ``events`` what they tell."""
@@ -89,7 +107,7 @@ class SymbolQuote(QuoteState):
             self.complete(now_ns, events)
             self.update(fields, now_ns, events)
         elif self.is_completed and self._is_first_trade(fields):
-            self.is_settled = True
+            self._begin_from_here(now_ns, events)
             self.update(fields, now_ns, events)
         else:
             self._absorb(fields, now_ns, events)
@@ -127,6 +145,9 @@ class SymbolQuote(QuoteState):
     def _settle(self, now_ns: int, events: list[StreamEvent]) -> None:
         """The snapshot is over if there is a price to start from."""
         if self.price is not None:
-            self.is_settled = True
-            if self.total is not None:
-                self._set_baseline(int(self.total), now_ns, events)
+            self._begin_from_here(now_ns, events)
+
+    def _begin_from_here(self, now_ns: int, events: list[StreamEvent]) -> None:
+        self.is_settled = True
+        if self.total is not None:
+            self._set_baseline(int(self.total), now_ns, events)

@@ -120,6 +120,7 @@ class StreamSession(Session):
         self._known_inside: dict[bytes, _Way] = {}
         self.has_data = False
         self.take_quotes = self._feed.take_quotes
+        self.baselines, self.restore = self._feed.baselines, self._feed.restore
         self.wake = self._feed.wake
         self.hold = self._feed.hold
 

@@ -15,7 +15,7 @@ from domain.instrument import Instrument
 from domain.tick import Tick
 from providers.base import FeedEventKind
 from providers.tradingview import codec
-from providers.tradingview.backoff import Backoff
+from providers.tradingview.backoff import LONGEST_NEARBY_SECONDS, Backoff
 from providers.tradingview.client import Timing, TradingViewStream
 
 T = 1_767_225_600
@@ -227,7 +227,7 @@ async def test_waits_grow_until_a_connection_has_proved_itself():
     async with Service(*scripts) as service, following(service, time=time, timing=timing) as stream:
         await collect(stream, has(FeedEventKind.DISCONNECTED, 9))
     assert time.slept[0] < 1
-    assert 18 <= time.slept[6] <= 30
+    assert 1.8 <= time.slept[6] <= 3  # as long as it gets with a server on this machine
     assert time.slept[7] < 1  # afresh after the proof
     assert time.slept[8] < time.slept[6]
 
@@ -245,7 +245,7 @@ async def test_a_connection_that_brings_nothing_proves_nothing():
     timing = Timing(pulse_seconds=0.01, silence_seconds=300)
     async with Service(mute) as service, following(service, time=time, timing=timing) as stream:
         await collect(stream, has(FeedEventKind.DISCONNECTED, 5))
-    assert time.slept[4] > time.slept[0] * 4
+    assert time.slept[4] > time.slept[0] * 2.5
 
 
 @pytest.mark.parametrize(
@@ -321,6 +321,69 @@ async def test_heartbeats_do_not_make_a_dead_feed_look_alive():
     [ended] = of(events, FeedEventKind.DISCONNECTED)
     assert ended.reason == "stalled: no answer to a probe of X:A within 5 s"
     assert ended.time.timestamp() - of(events, FeedEventKind.SUBSCRIBED)[0].time.timestamp() <= 15
+
+
+async def test_a_subscription_that_nobody_answers_is_a_dead_feed_though_heartbeats_come():
+    time = Time()
+
+    async def deaf_at_first(peer):
+        await peer.call("quote_add_symbols")
+        for number in itertools.count(1):
+            await asyncio.sleep(0.05)
+            time.now_ns += 10**9
+            await peer.say(codec.heartbeat(number))
+
+    began = time.now_ns
+    async with Service(deaf_at_first, quote) as service, following(service, time=time) as stream:
+        events = await collect(stream, has_ticks())
+    [ended] = of(events, FeedEventKind.DISCONNECTED)
+    assert ended.reason == "stalled: no answer to a probe of X:A within 5 s"
+    assert ended.time.timestamp() - began / 10**9 <= 15
+
+
+async def test_a_subscription_that_was_lost_by_a_provider_that_answers_again_is_a_dead_feed():
+    time = Time()
+
+    async def forgetful(peer):
+        await peer.call("quote_add_symbols")
+        await asyncio.sleep(0.05)
+        time.now_ns += 9 * 10**9
+        await peer.subscribe()  # the probe gets its answer
+        await asyncio.sleep(0.05)
+        time.now_ns += 6 * 10**9
+        await peer.stay()
+
+    async with Service(forgetful, quote) as service, following(service, time=time) as stream:
+        events = await collect(stream, has_ticks())
+    assert of(events, FeedEventKind.DISCONNECTED)[0].reason == "stalled: the subscription of X:A was never answered"
+
+
+async def test_another_stream_goes_on_from_where_the_last_one_was_closed():
+    async def trade_once(peer):
+        session = await peer.subscribe(volume=1000)
+        await peer.trade(session, 1007)
+        await peer.stay()
+
+    async def later(peer):
+        session = await peer.subscribe(volume=1030, lp_time=T + 20)
+        await peer.trade(session, 1031)
+        await peer.stay()
+
+    async with Service(trade_once, later) as service:
+        async with following(service) as first:
+            told = await collect(first, has_ticks())
+        await first.close()
+        left = first.baselines()
+        async with following(service) as second:
+            second.restore(left)
+            second.set_instruments([])
+            second.set_instruments([Instrument(symbol="X:A")])
+            events = await collect(second, has_ticks())
+    [missed] = of(events, FeedEventKind.GAP_VOLUME)
+    assert missed.volume == 23
+    [before] = [event for event in told if isinstance(event, Tick)]
+    [after] = [event for event in events if isinstance(event, Tick)]
+    assert (before.lots, after.lots) == (7 * 10**8, 10**8)
 
 
 async def test_an_answered_probe_means_quiet():
@@ -418,6 +481,12 @@ async def test_a_consumer_that_does_not_read_holds_the_provider_back():
         assert sent < 59_000
         ticks = [e for e in await collect(stream, has_ticks(58_000), seconds=30) if isinstance(e, Tick)]
     assert all(tick.lots == 10**8 for tick in ticks)
+
+
+def test_a_server_on_this_machine_is_never_kept_waiting_for_long():
+    backoff = Backoff(lambda: 0.999, longest=LONGEST_NEARBY_SECONDS)
+    assert max(backoff.next_seconds() for _ in range(20)) == 3
+    assert backoff.next_seconds(300) >= 300  # what the service asks for counts all the same
 
 
 @pytest.mark.parametrize("number", [0.0, 0.5, 0.999])

@@ -323,6 +323,76 @@ def test_a_gap_is_told_even_if_volume_comes_after_the_snapshot():
     assert ticks(events) == []
 
 
+def test_a_gap_over_two_subscriptions_is_told_whole():
+    feed = ready()
+    feed.connect()
+    feed.update(lp=105.0, lp_time=T + 30, volume=1250)  # and then the connection ended, before the snapshot was whole
+    feed.connect()
+    events = feed.snapshot(lp=105.0, lp_time=T + 40, volume=1300)
+    assert [event.volume for event in events if event.kind is FeedEventKind.GAP_VOLUME] == [300]
+
+
+def test_a_gap_is_told_where_the_first_price_of_the_new_snapshot_is_a_trade():
+    feed = ready()
+    feed.now_ns += 60 * 10**9
+    feed.connect()
+    feed.snapshot(volume=1250)  # no price yet
+    events = feed.update(lp=105.0, lp_time=T + 61, volume=1251)
+    assert [event.volume for event in events if isinstance(event, FeedEvent)] == [250]
+    assert ticks(events) == [(T + 61, 105.0, 1)]
+
+
+def resumed(feed, **details):
+    """A stream of the next process, going on from where ``feed`` stands."""
+    later = Wire()
+    later.session.restore(feed.session.baselines())
+    later.session.follow([Instrument(symbol="X:A", **details)], later.now_ns)
+    later.connect()
+    return later
+
+
+def test_volume_that_passed_between_two_streams_belongs_to_the_gap():
+    later = resumed(ready())
+    events = later.snapshot(lp=105.0, lp_time=T + 30, volume=1250)
+    assert told(events) == [FeedEventKind.SUBSCRIBED, FeedEventKind.GAP_VOLUME]
+    assert events[1].volume == 250
+    assert ticks(later.update(volume=1251)) == [(T + 30, 105.0, 1)]
+
+
+def test_between_two_streams_a_new_session_may_have_begun():
+    events = resumed(ready()).snapshot(lp=105.0, lp_time=T + 86_400, volume=3000)
+    assert events[1].volume == 3000
+
+
+def test_keys_never_repeat_across_streams():
+    feed = ready()
+    before = [event.key for volume in (1001, 1002, 1003) for event in feed.update(volume=volume)]
+    later = resumed(feed)
+    later.snapshot(lp=100.0, lp_time=T, volume=1003)
+    [tick] = later.update(volume=1004)
+    assert tick.key > max(before)
+
+
+def test_a_baseline_in_another_lot_step_is_none():
+    assert told(resumed(ready(), lots_per_unit=10).snapshot(lp=1.0, lp_time=T, volume=1250)) == [
+        FeedEventKind.SUBSCRIBED
+    ]
+
+
+def test_a_stream_that_ended_within_a_snapshot_passes_on_where_the_one_before_stood():
+    feed = ready()
+    feed.connect()
+    feed.update(lp=105.0, lp_time=T + 30, volume=1250)
+    [left] = feed.session.baselines()
+    assert (left.symbol, left.lots, left.second) == ("X:A", 1000 * LOT, T)
+
+
+def test_a_baseline_waits_for_its_symbol_to_be_followed():
+    feed, later = ready(), Wire()
+    later.session.restore(feed.session.baselines())
+    assert later.session.baselines() == feed.session.baselines()
+
+
 @given(st.lists(st.integers(0, 10**11), min_size=2, max_size=30), st.sampled_from([1, 10, 10**4, 10**8]))
 def test_sizes_add_up_to_the_running_volume_exactly(sizes, steps):
     feed = wire()
@@ -399,9 +469,22 @@ def test_an_unknown_symbol_is_told_once_and_asked_again_much_later():
     assert (event.kind, event.symbol, event.reason) == (FeedEventKind.SYMBOL_ERROR, "X:A", "no_such_symbol")
     assert feed.receive(error) == []
     feed.session.wake(feed.now_ns + 60 * 10**9)
-    assert feed.sent() == []
+    assert asked_for(feed, "X:A") == []
     feed.session.wake(feed.now_ns + 601 * 10**9)
     assert any(call["m"] == "quote_add_symbols" and "X:A" in call["p"] for call in feed.sent())
+
+
+def test_snapshots_that_take_their_time_one_after_the_other_are_no_stall():
+    symbols = [f"X:S{number}" for number in range(12)]
+    feed = Wire(*(Instrument(symbol=symbol) for symbol in symbols))
+    for done, symbol in enumerate(symbols, start=1):
+        feed.now_ns += 2 * 10**9
+        feed.snapshot(symbol, lp=1.0, lp_time=T, volume=1)
+        for other in symbols[:done]:
+            feed.update(other, volume=1 + done)
+        feed.session.take_quotes(feed.now_ns)
+        assert feed.session.wake(feed.now_ns) is None
+        assert feed.sent() == []
 
 
 def test_a_dead_session_is_made_anew_after_a_while_and_disturbs_no_other():
