@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from pocketquant import logs
+from pocketquant import admin_look, logs
 from pocketquant.embedded import lock, paths
 from pocketquant.environment import Environment
 
@@ -200,18 +200,19 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "pocketquant.exception_handler.problem_json",
 }
 SPECTACULAR_SETTINGS = {
-    "TITLE": "PocketQuant",
+    "TITLE": "PocketQuant API",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": f"{STATIC_URL}img/mark.svg",
     "REDOC_DIST": "SIDECAR",
     # Its own fonts, not those of another host.
     "REDOC_UI_SETTINGS": {
         "theme": {"typography": {"fontFamily": "sans-serif", "headings": {"fontFamily": "sans-serif"}}}
     },
 }
+UNFOLD = admin_look.look(STATIC_URL)
 
 # The feed
 TRADINGVIEW_URL = env.url("TRADINGVIEW_URL", "wss://data.tradingview.com/socket.io/websocket", ("wss", "ws"))

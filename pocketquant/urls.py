@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required, login_required
+from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
@@ -19,6 +20,8 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("healthz", health.readyz, name="healthz"),
     path("problems/", problems.page, name="problems"),
+    # Asked for by browsers on pages that name no icon, such as those of the browsable API.
+    path("favicon.ico", login_not_required(RedirectView.as_view(url=static("img/mark.svg")))),
     path("", include("accounts.urls")),
     # There are no passwords to log in with.
     path("admin/login/", login_not_required(RedirectView.as_view(pattern_name="signin", query_string=True))),

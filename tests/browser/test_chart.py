@@ -233,6 +233,25 @@ def test_a_focus_can_be_seen_and_the_first_stop_skips_to_the_content(open_page):
     assert page.evaluate("document.activeElement.id") == "content"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/about/",
+        "/problems/",
+        "/api/docs/",
+        "/api/redoc/",
+        "/admin/",
+        "/admin/symbols/symbol/",
+        "/api/v1/symbols",
+        "/signout/",
+    ],
+)
+def test_each_page_loads_without_an_error_and_asks_no_other_host(open_page, path):
+    page = open_page(path)
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("body")).to_contain_text(re.compile(r"\w"))
+
+
 def test_older_bars_come_when_one_looks_back(system, open_page):
     system.manage("sync_bars", "DEMO:BTCUSD", "--interval", "15m", "--start", "-20d")
     page = open_page(f"{BITCOIN}?interval=15m")

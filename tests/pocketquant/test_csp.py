@@ -61,3 +61,12 @@ def test_the_chart_library_may_style_its_logo():
     style = re.search(r'"(a#tv-attr-logo\{[^"]+)"', library.read_text())[1]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert f"'sha256-{digest}'" == CHART_LOGO_STYLE
+
+
+def test_a_page_that_names_no_icon_gets_ours(client):
+    assert client.get("/favicon.ico")["Location"] == "/static/img/mark.svg"
+
+
+def test_the_api_s_pages_have_our_icon(admin_client):
+    for path in ("/api/docs/", "/api/redoc/"):
+        assert "/static/img/mark.svg" in admin_client.get(path).content.decode()

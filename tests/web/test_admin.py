@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from tests.web.test_chart_page import make_symbol
@@ -39,3 +43,32 @@ def test_nothing_is_added_or_deleted_here(owner):
 def test_the_admin_is_closed_to_readers(client, db):
     client.force_login(get_user_model().objects.create_user("reader"))
     assert client.get("/admin/symbols/symbol/").status_code in (302, 403)
+
+
+def test_the_admin_bears_our_name_mark_and_colours(owner):
+    text = " ".join(owner.get("/admin/").content.decode().split())
+    assert re.search(r"<title> ?Site administration \| PocketQuant ?</title>", text)
+    assert '<link rel="icon" href="/static/img/mark.svg"' in text
+    blue = ", ".join(str(channel) for channel in bytes.fromhex(_shades("primary")["600"][1:]))
+    assert re.search(rf"--color-primary-600: ?(rgb\({blue}\)|{_shades('primary')['600']})", text)
+
+
+@pytest.mark.parametrize(
+    ("scale", "shade", "theme", "token"),
+    [
+        ("base", "900", "dark", "panel-bg"),
+        ("base", "950", "dark", "bg"),
+        ("base", "800", "dark", "line"),
+        ("base", "50", "light", "bg"),
+        ("base", "200", "light", "line"),
+        ("primary", "500", "dark", "accent"),
+        ("primary", "600", "light", "accent"),
+    ],
+)
+def test_its_colours_are_those_of_the_pages(scale, shade, theme, token):
+    tokens = Path(settings.BASE_DIR, "static/css/tokens.css").read_text().split(f'[data-theme="{theme}"] {{')[1]
+    assert f"--{token}: {_shades(scale)[shade]};" in tokens.split("}")[0]
+
+
+def _shades(scale):
+    return settings.UNFOLD["COLORS"][scale]
