@@ -15,6 +15,7 @@ from rest_framework.permissions import AllowAny
 from domain import errors
 from pocketquant import error_pages
 from pocketquant.exception_handler import STATUS_OF
+from pocketquant.problems import kinds
 from pocketquant.urls import handler400, handler403, handler404, handler500  # noqa: F401 - this module is a urlconf
 from pocketquant.urls import urlpatterns as site
 
@@ -144,3 +145,9 @@ def test_the_type_of_each_error_leads_to_a_page_that_names_it(admin_client):
     assert f'id="{anchor}"' in page
     assert "Not one of the 13 intervals" in page
     assert 'id="not-signed-in"' in page
+
+
+def test_the_page_of_errors_says_what_each_of_them_means():
+    listed = kinds()
+    assert [kind.name for kind in listed if not kind.meaning] == []
+    assert len({kind.name for kind in listed}) == len(listed)  # each is an anchor
