@@ -74,6 +74,11 @@ class Streamer:
         self.board.follow(instrument, feed.state, self._monotonic())
         self.instruments[instrument.symbol] = instrument
 
+    def resume(self, symbol: str, last_ns: int) -> None:
+        """An earlier run followed this symbol until its trade of ``last_ns``: what passed since is a gap."""
+        self._last_tick_ns[symbol] = last_ns
+        self._subscribed.add(symbol)
+
     def forget(self, symbol: str) -> None:
         """Stop folding it; what had closed has been handed on."""
         self.hand_on()

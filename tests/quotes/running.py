@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -95,6 +97,15 @@ class RunningStreamer:
 
     def stored(self, instrument: Instrument, interval: Interval) -> list[Bar]:
         return self.repository.latest(instrument, interval, 1_000)
+
+    def events(self, kind: str, symbol: str) -> list[dict[str, Any]]:
+        """What the audit trail has of a symbol: ``reason`` and ``volume``, oldest first."""
+        with contextlib.closing(sqlite3.connect(self.folder / "pocketquant.sqlite3")) as database:
+            rows = database.execute(
+                "SELECT reason, volume FROM quotes_feedevent WHERE kind = ? AND symbol = ? ORDER BY id",
+                (kind, symbol),
+            ).fetchall()
+        return [dict(zip(("reason", "volume"), row, strict=True)) for row in rows]
 
     def said(self) -> str:
         return self.log.read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -126,7 +127,7 @@ def test_every_stored_bar_equals_the_markets_through_a_stop_and_a_restart(
 
     assert streamer.stored(btc, Interval.M1)[0].state is BarState.FINAL  # heard in part, replaced by history
     assert streamer.stop(signal.SIGTERM) < 10
-    assert json.loads((streamer.folder / "streamer" / "checkpoint.json").read_bytes())["version"] == 1
+    assert json.loads((streamer.folder / "streamer" / "checkpoint.json").read_bytes())["version"] == 2
     before = streamer.stored(btc, Interval.M1)
 
     streamer.start()
@@ -140,6 +141,30 @@ def test_every_stored_bar_equals_the_markets_through_a_stop_and_a_restart(
             # One of the two may have begun a minute later.
             assert len(stored) >= (4 if interval is Interval.M1 else 1)
             assert_true_and_whole(market, instrument, interval, stored)
+
+
+def test_volume_that_passed_across_a_restart_is_known_and_recorded(
+    market: Any, start_streamer: StartStreamer, clock: FastClock, instruments: dict[str, Instrument]
+) -> None:
+    streamer = start_streamer()
+    wait_for(lambda: whole_minutes(streamer, instruments[BTC]), 30, "a whole minute")
+    streamer.stop(signal.SIGTERM)
+    checkpoint = json.loads((streamer.folder / "streamer" / "checkpoint.json").read_bytes())
+    [left] = [one for one in checkpoint["baselines"]["demo"] if one["symbol"] == BTC]
+
+    streamer.start()
+    missed = wait_for(lambda: streamer.events("gap_volume", BTC), 15, "the volume of the gap")
+    gap = wait_for(lambda: streamer.events("gap", BTC), 15, "the gap")
+    assert len(missed) == len(gap) == 1
+    listing, unit = market.market.listing(BTC), left["lots_per_unit"]
+    tape = itertools.takewhile(
+        lambda one: one.time_ms < clock() * 1_000, market.market.prints(listing, int(left["second"] - 60) * 1_000)
+    )
+    running = {round(listing.volume(one.volume) * unit) for one in tape}  # the day's volume, trade by trade
+    lots = round(missed[0]["volume"] * unit)
+    assert lots > 0
+    assert left["lots"] in running
+    assert {left["lots"] + lots, lots} & running  # the latter where the gap holds the end of the day
 
 
 def test_after_a_kill_nothing_stored_is_lost_or_doubled_and_history_fills_the_rest(

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from pathlib import Path
 
 import msgspec
-import pytest
 
 from domain.bar import Bar, BarState
 from domain.errors import StoreUnavailable
 from domain.instrument import Instrument
 from domain.interval import Interval
-from quotes import checkpoint
-from quotes.checkpoint import Checkpoint
 from quotes.writer import Series, Writer
 from tests.quotes.live import BTC, a_bar
 
@@ -116,28 +111,3 @@ async def test_draining_gives_up_at_its_deadline_and_keeps_the_bars() -> None:
     await writer.drain(began + 0.5)
     assert time.monotonic() - began < 2
     assert [bar for _, bar in writer.unsaved()] == [a_bar(0)]
-
-
-class TestCheckpoint:
-    STATE = Checkpoint(saved_at=1_000.0, epoch=7, fold={"version": 1, "symbols": {}}, unsaved=[a_bar(0), a_bar(1)])
-
-    def test_it_is_read_as_it_was_written(self, tmp_path: Path) -> None:
-        path = tmp_path / "streamer" / "checkpoint.json"
-        checkpoint.write(path, self.STATE)
-        assert checkpoint.read(path, 1_060.0) == self.STATE
-        assert [one.name for one in path.parent.iterdir()] == ["checkpoint.json"]
-
-    def test_an_old_one_keeps_its_unsaved_bars_but_not_its_fold(self, tmp_path: Path) -> None:
-        checkpoint.write(tmp_path / "one.json", self.STATE)
-        found = checkpoint.read(tmp_path / "one.json", 1_000.0 + 3_600)
-        assert found == replace(self.STATE, fold=None)
-
-    def test_none_is_the_start_after_a_crash(self, tmp_path: Path) -> None:
-        assert checkpoint.read(tmp_path / "none.json", 0.0) is None
-
-    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version":99}', b'{"version":1}'])
-    def test_one_that_cannot_be_read_is_set_aside(self, tmp_path: Path, content: bytes) -> None:
-        path = tmp_path / "one.json"
-        path.write_bytes(content)
-        assert checkpoint.read(path, 0.0) is None
-        assert path.with_suffix(".unreadable").read_bytes() == content
