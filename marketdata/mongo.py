@@ -18,6 +18,7 @@ Document = dict[str, Any]
 
 # A bar is acknowledged once it is in the journals of a majority, so no kill and no power cut takes it back.
 ACKNOWLEDGED = WriteConcern("majority", j=True, wtimeout=20_000)
+_HEARTBEAT_MS = 2_000
 
 _databases: dict[int, Database[Document]] = {}
 
@@ -39,9 +40,17 @@ def database() -> Database[Document]:
 
 
 def connect(uri: str, *, timeout_ms: int = 5_000) -> MongoClient[Document]:
-    """A client of ``uri`` whose transactions work. Raises StoreUnavailable."""
+    """A client of ``uri`` whose transactions work. Raises StoreUnavailable.
+
+    A server that accepts and then hangs is known by its heartbeat, which ends what is being waited for.
+    """
     client: MongoClient[Document] = MongoClient(
-        uri, tz_aware=True, serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=timeout_ms, appname="pocketquant"
+        uri,
+        tz_aware=True,
+        serverSelectionTimeoutMS=timeout_ms,
+        connectTimeoutMS=timeout_ms,
+        heartbeatFrequencyMS=_HEARTBEAT_MS,
+        appname="pocketquant",
     )
     try:
         with unavailable():
