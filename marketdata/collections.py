@@ -13,6 +13,7 @@ from marketdata.mongo import Document, unavailable
 BARS = "bars"
 REVISIONS = "bar_revisions"
 SERIES = "series"
+COPIED = (BARS, REVISIONS, SERIES)  # what cannot be made anew
 
 _NAMESPACE_EXISTS = 48
 # Clustered: the bars lie in the order of their keys, and the key needs no index of its own.
