@@ -7,6 +7,7 @@ from contextlib import nullcontext
 
 from django.db import transaction
 
+from domain.calendars import get_calendar
 from domain.errors import InvalidRequest, ProtocolError, ProviderRejected, ProviderUnavailable, UnknownSymbol
 from domain.instrument import Instrument, is_symbol
 from providers.base import Provider
@@ -62,6 +63,25 @@ def add_symbol(
         symbol.save()
         if created:
             transaction.on_commit(lambda: _announce(code))
+    return symbol, created
+
+
+def add_offline(*, code: str, calendar: str = "") -> tuple[Symbol, bool]:
+    """Register ``code`` without asking any provider, and not to be followed: its bars come from files.
+
+    It counts as unresolved, so a later sync asks its provider. ``calendar``: blank is the exchange's. Raises
+    InvalidRequest, and UnknownCalendar.
+    """
+    code = normal_code(code)
+    if calendar:
+        get_calendar(calendar)
+    with transaction.atomic():
+        symbol, created = _register(code, streaming=False)
+        if created:
+            symbol.status = Symbol.Status.UNRESOLVED
+            symbol.status_reason = "registered offline: its provider was not asked"
+            symbol.calendar = "" if calendar == symbol.exchange.calendar else calendar
+            symbol.save()
     return symbol, created
 
 

@@ -163,6 +163,23 @@ def test_the_command_adds_and_lists(away):
     assert run("list", "nothing", "--json") == []
 
 
+def test_a_symbol_is_registered_offline_for_bars_that_come_from_files(demo):
+    run("add", "DEMO:AAPL", "--offline", "--calendar", "XLON", "--json")
+    symbol = Symbol.objects.get()
+    assert (symbol.status, symbol.streaming, symbol.calendar_name) == ("unresolved", False, "XLON")
+    assert "provider was not asked" in symbol.status_reason
+    assert resolve_symbol(symbol=symbol)
+    assert symbol.calendar_name == "XNYS"  # who provides it knows better
+
+
+@pytest.mark.parametrize("arguments", [["--calendar", "XLON"], ["--offline", "--calendar", "XXXX"]])
+def test_a_calendar_without_meaning_is_wrong_use(away, arguments):
+    with pytest.raises(CommandError) as caught:
+        run("add", "DEMO:AAPL", *arguments)
+    assert caught.value.returncode == 2
+    assert not Symbol.objects.exists()
+
+
 def test_the_command_adds_the_demo_symbols_as_often_as_it_likes(away):
     assert {row["created"] for row in run("add-demo", "--json")} == {True}
     assert {row["created"] for row in run("add-demo", "--json")} == {False}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -11,10 +13,11 @@ from django.core.management.base import BaseCommand, CommandError
 from domain.errors import InvalidRequest, PocketQuantError
 from providers.demo import demo_instruments
 from symbols.models import Symbol
-from symbols.services import add_symbol, add_symbols
+from symbols.services import add_offline, add_symbol, add_symbols
 
 EXAMPLES = """examples:
   manage.py symbols add NASDAQ:AAPL BINANCE:BTCUSDT
+  manage.py symbols add EUREX:FDAX1! --offline --calendar XEUR
   manage.py symbols add-demo
   manage.py symbols list --json
 """
@@ -33,6 +36,8 @@ class Command(BaseCommand):
         add = verbs.add_parser("add", help="register symbols; their history is synced and they are followed live")
         add.add_argument("codes", nargs="+", metavar="EXCHANGE:TICKER")
         add.add_argument("--no-streaming", action="store_true", help="history only")
+        add.add_argument("--offline", action="store_true", help="do not ask the provider: its bars are imported")
+        add.add_argument("--calendar", default="", metavar="NAME", help="with --offline: 24/7, forex or a MIC")
         demo = verbs.add_parser("add-demo", help="register the symbols of the demo market; safe to repeat")
         listing = verbs.add_parser("list", help="what is registered")
         listing.add_argument("text", nargs="?", default="", help="part of a code or name")
@@ -42,7 +47,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.json: bool = options["json"]
         if options["verb"] == "add":
-            self._add(options["codes"], streaming=not options["no_streaming"])
+            if options["calendar"] and not options["offline"]:
+                raise CommandError("--calendar goes with --offline: providers tell it otherwise", returncode=2)
+            if options["offline"]:
+                self._add(options["codes"], partial(add_offline, calendar=options["calendar"]))
+            else:
+                self._add(options["codes"], partial(add_symbol, streaming=not options["no_streaming"]))
         elif options["verb"] == "add-demo":
             for symbol, created in add_symbols(demo_instruments()):
                 self._print(symbol, created=created)
@@ -50,12 +60,12 @@ class Command(BaseCommand):
             for symbol in Symbol.objects.select_related("exchange").matching(options["text"]):
                 self._print(symbol)
 
-    def _add(self, codes: list[str], *, streaming: bool) -> None:
+    def _add(self, codes: list[str], add: Callable[..., tuple[Symbol, bool]]) -> None:
         """Each code by itself: one that is refused does not keep the others out. Exit 3 if some were taken."""
         refused: list[PocketQuantError] = []
         for code in codes:
             try:
-                symbol, created = add_symbol(code=code, streaming=streaming)
+                symbol, created = add(code=code)
             except PocketQuantError as error:
                 self.stderr.write(f"{code}: {error}")
                 refused.append(error)
