@@ -47,13 +47,18 @@ class AuditTrail:
                 self._prune_at = now + _PRUNE_EVERY_SECONDS
 
     async def flush(self) -> None:
-        """Write what waits, once; it stays waiting if SQL is away."""
+        """Write what waits, once; it waits again if SQL is away.
+
+        Taken out first: what is noted meanwhile may push out the oldest, and the thread goes on with what a cancelled
+        call gave it.
+        """
         if not self._waiting:
             return
-        events = list(self._waiting)
-        if await self._try(_write, events):
-            for _ in events:
-                self._waiting.popleft()
+        events, self._waiting = list(self._waiting), deque()
+        if not await self._try(_write, events):
+            room = _MOST_WAITING - len(self._waiting)
+            self.dropped += max(len(events) - room, 0)
+            self._waiting.extendleft(reversed(events[-room:] if room else []))
 
     async def _try(self, function: object, *args: object) -> bool:
         try:

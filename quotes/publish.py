@@ -1,7 +1,7 @@
-"""From the streamer to the browsers: group names, sequence numbers, and messages encoded once.
+"""From the streamer to the browsers: sequence numbers, and messages encoded once.
 
-Redis first (the state a newcomer reads), then the channel layer (what those who are there are told). Each message on
-the channel layer is numbered per shard, so that a hub that missed one knows.
+Redis first (``standing.py``: the state a newcomer reads), then the channel layer (what those who are there are told).
+Each message on the channel layer is numbered per shard, so that a hub that missed one knows.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import structlog
 from domain.bar import Bar
 from domain.tick import Quote
 from quotes import messages
-from quotes.cache import Changes, LiveCache, Pulse, RedisError
+from quotes.cache import LiveCache, Pulse, RedisError
 from quotes.envelope import SHARDS, Envelope, group_name, shard_of
-from quotes.recent import RecentBars
+from quotes.standing import Series, Standing
 from quotes.status import Status
 
 _MOST_WAITING = 20_000  # messages that may not be lost; beyond, the oldest go and `seq` shows the hole
-_KEEP_SECONDS = 0.25  # quotes and forming bars go to Redis at most 4 times a second a symbol
+_FLUSH_SECONDS = 0.25
 _RETRY_SECONDS = 0.5
 _AWAY = (RedisError, OSError, TimeoutError)
 
@@ -46,16 +46,12 @@ class Publisher:
         self.epoch = epoch
         self.seqs: dict[str, int] = {}
         self.reachable = True
-        self._cache, self._layer, self._clock = cache, layer, clock
+        self._cache, self._layer = cache, layer
+        self._standing = Standing(epoch, clock)
         self._numbers = [0] * SHARDS
         self._certain: deque[Envelope] = deque()
-        self._latest: dict[tuple[str, str], Quote | Bar] = {}
-        self._changes = Changes()
-        self._statuses: dict[str, tuple[Status, datetime]] = {}
-        self._closed = RecentBars()
-        self._to_keep: dict[tuple[str, str], Quote | Bar] = {}
-        self._kept: dict[tuple[str, str], Quote | Bar] = {}
-        self._next_keep = 0.0
+        self._latest: dict[Series, Quote | Bar] = {}
+        self._followed: frozenset[str] | None = None  # as the last heartbeat said
         self._wake = asyncio.Event()
 
     # Called by the streamer; never waits
@@ -65,23 +61,22 @@ class Publisher:
         symbol, interval = bar.symbol, bar.interval.value
         state = "amended" if amended else "closed"
         seq = self._next_seq(symbol)
-        self._closed.add(bar, state)
-        self._state(symbol, seq)[f"closed.{interval}"] = self._closed.array(symbol, interval)
+        self._standing.closed(bar, state, seq)
         if not amended:
-            self._end_forming(symbol, interval)
+            self._latest.pop((symbol, interval), None)
+            self._standing.ended(symbol, interval)
         self._send("bar", symbol, interval, messages.bar_message(bar, state, self.epoch, seq), seq)
 
     def status(self, symbol: str, status: Status) -> None:
         now = datetime.now(UTC)
-        self._statuses[symbol] = status, now
-        fields = messages.status_fields(status, now)
         seq = self._next_seq(symbol)
-        self._state(symbol, seq)["status"] = messages.encode(fields)
+        self._standing.status(symbol, status, now, seq)
+        fields = messages.status_fields(status, now)
         self._send("status", symbol, "", messages.about("status", symbol, self.epoch, seq, fields), seq)
 
     def gap(self, symbol: str, start: datetime, end: datetime, reason: str) -> None:
         seq = self._next_seq(symbol)
-        self._state(symbol, seq)
+        self._standing.numbered(symbol, seq)
         fields = {"start": start, "end": end, "reason": reason}
         self._send("gap", symbol, "", messages.about("gap", symbol, self.epoch, seq, fields), seq)
 
@@ -90,24 +85,22 @@ class Publisher:
 
     def quote(self, quote: Quote, *, watched: bool) -> None:
         key = quote.symbol, "quote"
-        self._to_keep[key] = quote
+        self._standing.latest(key, quote)
         if watched:
             self._latest[key] = quote
             self._wake.set()
 
     def forming(self, bar: Bar) -> None:
         key = bar.symbol, bar.interval.value
-        self._to_keep[key] = bar
+        self._standing.latest(key, bar)
         self._latest[key] = bar
         self._wake.set()
 
     def forget(self, symbol: str) -> None:
         """The symbol is no longer followed; its numbers go on, should it come back."""
-        self._statuses.pop(symbol, None)
-        self._closed.forget(symbol)
-        for table in (self._latest, self._to_keep, self._kept):
-            for key in [key for key in table if key[0] == symbol]:
-                del table[key]
+        self._standing.forget(symbol)
+        for key in [key for key in self._latest if key[0] == symbol]:
+            del self._latest[key]
 
     # The task
 
@@ -115,7 +108,7 @@ class Publisher:
         """Write and send until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):  # not wait_for: on 3.11 it may swallow a cancellation
-                async with asyncio.timeout(_KEEP_SECONDS):
+                async with asyncio.timeout(_FLUSH_SECONDS):
                     await self._wake.wait()
             self._wake.clear()
             await self.flush()
@@ -125,7 +118,9 @@ class Publisher:
         try:
             if not self.reachable:
                 await self._recover()
-            await self._write()
+            changes = self._standing.take()
+            if changes:
+                await self._cache.write(changes)
             await self._send_all()
         except _AWAY as error:
             if self.reachable:
@@ -136,10 +131,10 @@ class Publisher:
 
     async def heartbeat(self, symbols: Iterable[str]) -> None:
         """Renew the pulse in Redis and tell every hub the latest numbers."""
-        followed = frozenset(symbols)
+        self._followed = followed = frozenset(symbols)
         now = datetime.now(UTC)
         try:
-            await self._cache.beat(Pulse(self.epoch, now.timestamp(), followed))
+            await self._beat(now)
         except _AWAY:
             return  # `flush` finds out, says so and recovers
         seqs: list[dict[str, int]] = [{} for _ in range(SHARDS)]
@@ -149,20 +144,14 @@ class Publisher:
             body = {"seqs": seqs[shard], "time": now}
             self._queue(Envelope(shard, "heartbeat", "", "", messages.encode(body)))
 
-    async def _write(self) -> None:
-        changes, self._changes = self._changes, Changes()
-        if self._to_keep and self._clock() >= self._next_keep:
-            self._next_keep = self._clock() + _KEEP_SECONDS
-            kept, self._to_keep = self._to_keep, {}
-            self._kept.update(kept)
-            self._keep(kept, changes)
-        if changes:
-            await self._cache.write(changes)
+    async def _beat(self, now: datetime) -> None:
+        if self._followed is not None:
+            await self._cache.beat(Pulse(self.epoch, now.timestamp(), self._followed))
 
     async def _send_all(self) -> None:
         while self._certain:
-            await self._group_send(self._certain[0])
-            self._certain.popleft()
+            # Taken out first: the fold may drop the oldest while it is being sent.
+            await self._group_send(self._certain.popleft())
         latest, self._latest = self._latest, {}
         for (symbol, what), value in latest.items():
             seq = self.seqs.get(symbol, 0)
@@ -181,38 +170,25 @@ class Publisher:
 
     async def _recover(self) -> None:
         """Redis may have come back empty: write all that a newcomer reads before anybody is told anything."""
-        everything = Changes()
-        for symbol, (status, as_of) in self._statuses.items():
-            fields = {"epoch": self.epoch, "seq": self.seqs[symbol]}
-            text = messages.encode(messages.status_fields(status, as_of))
-            closed = {f"closed.{i}": self._closed.array(symbol, i) for i in self._closed.intervals(symbol)}
-            everything.state[symbol] = {**fields, "status": text, **closed}
-        self._keep(self._kept, everything)
-        await self._cache.write(everything)
+        await self._cache.write(self._standing.everything(self.seqs))
+        await self._beat(datetime.now(UTC))
         for shard in range(SHARDS):
             self._numbers[shard] += 1  # whatever was in flight is lost: let every hub see a jump
         self.reachable = True
-        log.info("redis_back", symbols=len(self._statuses))
+        log.info("redis_back", symbols=len(self._standing))
 
     def _drop_all(self) -> None:
         for envelope in self._certain:
             self._numbers[envelope.shard] += 1
         self._certain.clear()
-        self._kept.update(self._to_keep)
         self._latest.clear()
-        self._to_keep.clear()
-        self._changes = Changes()
+        self._standing.drop()
 
     # Parts
 
     def _next_seq(self, symbol: str) -> int:
         seq = self.seqs[symbol] = self.seqs.get(symbol, 0) + 1
         return seq
-
-    def _state(self, symbol: str, seq: int) -> dict[str, Any]:
-        fields = self._changes.state.setdefault(symbol, {})
-        fields["epoch"], fields["seq"] = self.epoch, seq
-        return fields
 
     def _send(self, kind: str, symbol: str, interval: str, text: bytes, seq: int = 0) -> None:
         self._queue(Envelope(shard_of(symbol), kind, symbol, interval, text, seq))
@@ -222,18 +198,3 @@ class Publisher:
             self._numbers[self._certain.popleft().shard] += 1
         self._certain.append(envelope)
         self._wake.set()
-
-    def _end_forming(self, symbol: str, interval: str) -> None:
-        key = symbol, interval
-        for table in (self._latest, self._to_keep, self._kept):
-            table.pop(key, None)
-        self._changes.ended.setdefault(symbol, set()).add(interval)
-
-    def _keep(self, values: dict[tuple[str, str], Quote | Bar], changes: Changes) -> None:
-        now = datetime.now(UTC)
-        for (symbol, what), value in values.items():
-            if isinstance(value, Quote):
-                changes.quotes[symbol] = messages.encode(messages.quote_fields(value, now))
-            else:
-                fields = {**messages.bar_fields(value), "state": "forming", "as_of": now}
-                changes.forming.setdefault(symbol, {})[what] = messages.encode(fields)

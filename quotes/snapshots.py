@@ -10,20 +10,30 @@ from datetime import UTC, datetime
 import orjson
 
 from quotes import messages
-from quotes.cache import LiveCache, Pulse, RedisError, Stored
+from quotes.cache import LiveCache, Pulse, Stored
 from quotes.outlet import Message
 from quotes.status import FeedState, Status
 
 SILENT_STALE_SECONDS = 11.0  # two heartbeats missed
 SILENT_OFFLINE_SECONDS = 30.0
+NOT_FOLLOWED = "this symbol is not being followed"
 Wanted = tuple[str, frozenset[str], bool]  # symbol, intervals, resync
 
 
 class SnapshotReader:
-    """Answers ``read`` calls in batches. A call is answered by a round trip that begins after it."""
+    """Answers ``read`` calls in batches. A call is answered by a round trip that begins after it.
 
-    def __init__(self, cache: LiveCache, clock: Callable[[], float] = time.time) -> None:
-        self._cache, self._clock = cache, clock
+    ``on_silent(symbol, state)`` is called when an answer says that the streamer does not speak for the symbol.
+    """
+
+    def __init__(
+        self,
+        cache: LiveCache,
+        clock: Callable[[], float] = time.time,
+        *,
+        on_silent: Callable[[str, FeedState], None] = lambda _symbol, _state: None,
+    ) -> None:
+        self._cache, self._clock, self._on_silent = cache, clock, on_silent
         self._asked: dict[Wanted, asyncio.Future[Message]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -44,19 +54,32 @@ class SnapshotReader:
     async def _answer(self) -> None:
         while self._asked:
             asked, self._asked = self._asked, {}
-            union: dict[str, set[str]] = {}
-            for symbol, intervals, _ in asked:
-                union.setdefault(symbol, set()).update(intervals)
             try:
-                pulse, stored = await self._cache.read(union)
-            except (RedisError, OSError) as error:
+                answers = await self._read(asked)
+            except Exception as error:  # it is raised where it is awaited; nobody may wait for ever
                 for future in asked.values():
                     future.set_exception(error)
                     future.exception()  # marked as seen: an asker that has gone must not make a log line
-                continue
-            for (symbol, intervals, resync), future in asked.items():
-                text = compose(symbol, intervals, stored[symbol], pulse, self._clock(), resync=resync)
-                future.set_result(Message(text, symbol))
+            else:
+                for wanted, message in answers.items():
+                    asked[wanted].set_result(message)
+
+    async def _read(self, asked: Iterable[Wanted]) -> dict[Wanted, Message]:
+        union: dict[str, set[str]] = {}
+        for symbol, intervals, _ in asked:
+            union.setdefault(symbol, set()).update(intervals)
+        pulse, stored = await self._cache.read(union)
+        now = self._clock()
+        for symbol in union:
+            silence = silence_status(symbol, pulse, now)
+            if silence is not None:
+                self._on_silent(symbol, silence.state)
+        answers = {}
+        for wanted in asked:
+            symbol, intervals, resync = wanted
+            text = compose(symbol, intervals, stored[symbol], pulse, now, resync=resync)
+            answers[wanted] = Message(text, symbol)
+        return answers
 
 
 def compose(
@@ -95,5 +118,5 @@ def silence_status(symbol: str, pulse: Pulse | None, now: float) -> Status | Non
         state = FeedState.OFFLINE if silent > SILENT_OFFLINE_SECONDS else FeedState.STALE
         return Status(state=state, since=spoken, reason="the streamer has fallen silent")
     if symbol not in pulse.symbols:
-        return Status(state=FeedState.OFFLINE, since=spoken, reason="this symbol is not being followed")
+        return Status(state=FeedState.OFFLINE, since=spoken, reason=NOT_FOLLOWED)
     return None

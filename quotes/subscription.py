@@ -40,20 +40,33 @@ class ShardSubscription:
         self._numbers: OrderedDict[tuple[int, int], int] = OrderedDict()
 
     async def run(self, take: Callable[[dict[str, Any]], None], *, batch: int, after_batch: Callable[[], None]) -> None:
-        """Receive and prove until cancelled; ``take`` gets each message, ``after_batch`` follows each ``batch``."""
+        """Receive and prove until cancelled, or until one of them fails: then its error is raised.
+
+        ``take`` gets each message, ``after_batch`` follows each ``batch``.
+        """
         channel = await self._join()
-        prober = asyncio.create_task(self._probe_forever())
+        parts = [
+            asyncio.create_task(self._receive(channel, take, batch, after_batch)),
+            asyncio.create_task(self._probe_forever()),
+        ]
         try:
-            count = 0
-            while True:
-                body = await self._layer.receive(channel)
-                self._sort_in(body, take)
-                count += 1
-                if count % batch == 0:  # `receive` does not wait while messages are there
-                    after_batch()
-                    await asyncio.sleep(0)
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in done:
+                part.result()
         finally:
-            await end([prober])
+            await end(parts)
+
+    async def _receive(
+        self, channel: str, take: Callable[[dict[str, Any]], None], batch: int, after_batch: Callable[[], None]
+    ) -> None:
+        count = 0
+        while True:
+            body = await self._layer.receive(channel)
+            self._sort_in(body, take)
+            count += 1
+            if count % batch == 0:  # `receive` does not wait while messages are there
+                after_batch()
+                await asyncio.sleep(0)
 
     def doubt(self, reason: str) -> None:
         """Messages may be missing from here on, until a probe comes back."""

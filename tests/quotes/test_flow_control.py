@@ -158,7 +158,7 @@ async def test_a_message_that_the_hub_cannot_read_interrupts_nobody_for_long(hub
 
 @pytest.mark.usefixtures("symbol")
 async def test_a_silent_streamer_is_shown_as_stale(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quotes.hub.SILENT_STALE_SECONDS", 0.5)
+    monkeypatch.setattr("quotes.silence.SILENT_STALE_SECONDS", 0.5)
     async with a_publisher() as publisher, a_browser() as browser:
         await publisher.heartbeat([BTC])
         publisher.status(BTC, Status(state=FeedState.LIVE, since=TEN))
@@ -170,6 +170,67 @@ async def test_a_silent_streamer_is_shown_as_stale(hub: Hub, monkeypatch: pytest
         await publisher.heartbeat([BTC])
         await publisher.flush()
         assert (await browser.of_type("snapshot"))["status"]["state"] == "live"
+
+
+@pytest.mark.usefixtures("symbol")
+async def test_a_symbol_that_the_streamer_takes_up_later_does_not_stay_offline(hub: Hub) -> None:
+    async with a_publisher() as publisher, a_browser() as browser:
+        publisher.status(BTC, Status(state=FeedState.LIVE, since=TEN))
+        await publisher.flush()
+        await browser.subscribe(BTC)
+        assert (await browser.of_type("snapshot"))["status"]["reason"] == "no streamer is running"
+        await publisher.heartbeat([BTC])
+        await publisher.flush()
+        assert (await browser.of_type("snapshot"))["status"]["state"] == "live"
+
+
+@pytest.mark.usefixtures("symbol")
+async def test_a_symbol_that_is_no_longer_followed_is_not_taken_for_a_silent_streamer(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quotes.silence.SILENT_STALE_SECONDS", 1.5)
+    async with a_publisher() as publisher, a_browser() as browser:
+        publisher.status(BTC, Status(state=FeedState.LIVE, since=TEN))
+        await publisher.heartbeat([BTC])
+        await publisher.flush()
+        await browser.subscribe(BTC)
+        assert (await browser.of_type("snapshot"))["status"]["state"] == "live"
+
+        async def follow_others() -> None:
+            while True:
+                await publisher.heartbeat(["DEMO:ETHUSD"])
+                await publisher.flush()
+                await asyncio.sleep(0.2)
+
+        beating = asyncio.create_task(follow_others())
+        status = await browser.of_type("status")
+        assert (status["state"], status["reason"]) == ("offline", "this symbol is not being followed")
+        await end([beating])
+
+
+@pytest.mark.usefixtures("symbol")
+async def test_a_proof_that_breaks_is_begun_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_browser() as browser:
+        await browser.subscribe(BTC)
+        await browser.of_type("snapshot")
+        probe = hub._subscription._probe
+
+        async def break_once() -> str:
+            monkeypatch.setattr(hub._subscription, "_probe", probe)
+            raise RuntimeError("a defect")
+
+        monkeypatch.setattr(hub._subscription, "_probe", break_once)
+        told = await browser.of_type("status")
+        assert (told["state"], told["reason"]) == ("stale", "live messages are interrupted: RuntimeError: a defect")
+        assert (await browser.of_type("snapshot"))["resync"]
+
+
+@pytest.mark.usefixtures("symbol")
+async def test_a_state_that_cannot_be_read_ends_the_connection_rather_than_hanging_it(hub: Hub) -> None:
+    async with a_browser() as browser:
+        await hub.cache.redis.hset(f"state:{BTC}", "epoch", "no number")
+        await browser.subscribe(BTC)
+        assert await browser.close_code() == 1011
 
 
 @pytest.mark.usefixtures("symbol")
@@ -197,7 +258,8 @@ async def test_browsers_recover_from_a_restart_of_redis(settings: Any, tmp_path:
             await asyncio.to_thread(valkey.start)
             await asyncio.to_thread(wait_until_ready, valkey)
             snapshot = await browser.until(lambda one: one["type"] == "snapshot" and one["seq"] == 3)
-            assert snapshot["resync"]
+            # Live at once, though the next heartbeat is seconds away and nothing has changed that would be told.
+            assert (snapshot["resync"], snapshot["status"]["state"]) == (True, "live")
             publisher.bar(a_bar(2), amended=False)
             assert (await browser.of_type("bar"))["seq"] == 4
             await end([task])
