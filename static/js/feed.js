@@ -2,10 +2,13 @@
 import { duration, opening, time } from "#format";
 
 const PATIENCE_MS = 2500; // a reconnect this short is no news
+const NOT_FLOWING = new Set(["stale", "reconnecting", "offline", "error"]);
 
 /** {word, count, tone, text, stale}: what to say of the socket's state and of the symbol's feed. Times in ms. */
 export function describe(connection, status, now, zone) {
-  return describeConnection(connection, now) ?? describeFeed(status, now, zone);
+  // A server that said why before it fell silent is believed.
+  const isExplained = connection.name === "silent" && NOT_FLOWING.has(status?.state);
+  return (isExplained ? null : describeConnection(connection, now)) ?? describeFeed(status, now, zone);
 }
 
 function describeConnection(connection, now) {
@@ -19,11 +22,17 @@ function describeConnection(connection, now) {
     case "refused":
       return { word: "Refused", tone: "bad", text: "The server refuses live prices at this address: open the page under the address it printed.", stale: true };
     case "silent":
-      return { word: "Stale", count: duration(lost), tone: "warn", text: `No live prices for ${duration(lost)}: the server has fallen silent.`, action: "Retry now", stale: true };
+      return { word: "Stale", count: duration(lost), tone: "warn", stale: true, ...describeSilence(connection, lost) };
     default:
       if (now - connection.since < PATIENCE_MS) return { word: connection.first ? "Connecting" : "Reconnecting", tone: "wait", stale: false };
       return { word: "Offline", count: duration(lost), tone: "bad", text: `No live prices for ${duration(lost)}.${next}`, action: "Retry now", stale: true };
   }
+}
+
+function describeSilence({ answers }, lost) {
+  const text = `No live prices for ${duration(lost)}`;
+  // Trying again brings nothing from a server that answers.
+  return answers ? { text: `${text}: the server answers, but its stream is silent.` } : { text: `${text}: the server has fallen silent.`, action: "Retry now" };
 }
 
 function describeFeed(status, now, zone) {

@@ -3,19 +3,22 @@ import { Backoff } from "#backoff";
 import { Sequence } from "#sequence";
 
 const ACK_MS = 500;
-const SILENT_MS = 11000; // two heartbeats missed
+const PROBE_MS = 9500; // nearly two heartbeats missed: ask whether the server is there
+const SILENT_MS = 11000;
 const DEAD_MS = 20000; // no hope left for this connection
 const OPEN_MS = 10000;
 const CHECK_MS = 1000;
 const SYMBOLS_A_MESSAGE = 50;
 const SESSION_GONE = 4401;
 const WRONG_ORIGIN = 4403;
+const FROM_STREAMER = new Set(["heartbeat", "quote", "bar"]);
 
 /**
  * Events, as methods of `listener`:
  *   message(message, verdict)  verdict "ok" or "jump" (messages before it were missed; see sequence.js)
  *   behind(symbol)             a heartbeat tells that messages were missed
- *   connection(state)          {name: "connecting" | "open" | "silent" | "down" | "signed-out" | "refused", since, retryAt}
+ *   connection(state)          {name: "connecting" | "open" | "silent" | "down" | "signed-out" | "refused", since,
+ *                              retryAt, answers}; a silent server may still answer, without anything live
  */
 export class Live {
   #socket = null;
@@ -23,7 +26,10 @@ export class Live {
   #received = 0;
   #acknowledged = 0;
   #ackedAt = 0;
-  #heard = 0;
+  #heard = 0; // when anything last came
+  #fed = 0; // when the streamer was last heard through it
+  #isProbed = false;
+  #isSilent = false;
   #opened = 0;
   #proved = false;
   #retry = 0;
@@ -75,7 +81,7 @@ export class Live {
     const socket = new WebSocket(this.url);
     this.#socket = socket;
     this.#opened = Date.now();
-    this.#proved = false;
+    this.#proved = this.#isProbed = this.#isSilent = false;
     this.#received = this.#acknowledged = 0;
     socket.onopen = () => this.#subscribe();
     socket.onmessage = (event) => this.#take(event.data);
@@ -93,11 +99,15 @@ export class Live {
 
   #subscribe() {
     this.#heard = Date.now();
-    if (this.series) this.#send({ type: "subscribe", symbols: [this.series.symbol], intervals: [this.series.interval] });
+    this.#subscribeSeries();
     const others = [...this.symbols].filter((symbol) => symbol !== this.series?.symbol);
     for (let i = 0; i < others.length; i += SYMBOLS_A_MESSAGE) {
       this.#send({ type: "subscribe", symbols: others.slice(i, i + SYMBOLS_A_MESSAGE), intervals: [] });
     }
+  }
+
+  #subscribeSeries() {
+    if (this.series) this.#send({ type: "subscribe", symbols: [this.series.symbol], intervals: [this.series.interval] });
   }
 
   #send(message) {
@@ -109,16 +119,18 @@ export class Live {
     // Timers of hidden pages are slow, so the arrival of a message is what reminds us to acknowledge.
     if (Date.now() - this.#ackedAt >= ACK_MS) this.#acknowledge();
     const message = JSON.parse(text);
+    this.#heard = Date.now();
+    if (FROM_STREAMER.has(message.type)) this.#fed = this.#heard;
+    this.#isProbed = false;
     if (message.type === "heartbeat") this.#beat(message);
     else if (message.type === "error") console.warn("live:", message.code, message.detail);
     else if (message.type === "history") this.listener.message(message, "ok");
     else this.#pass(message);
-    if (!this.#proved) {
-      this.#proved = true;
-      this.#heard = Date.now();
-      this.backoff.reset();
-      this.#tell("open");
-    }
+    if (!this.#proved) this.backoff.reset();
+    const isFlowing = this.#isSilent && this.#fed === this.#heard;
+    if (!this.#proved || isFlowing) this.#tell("open");
+    this.#proved = true;
+    if (isFlowing) this.#isSilent = false;
   }
 
   #pass(message) {
@@ -127,9 +139,6 @@ export class Live {
   }
 
   #beat({ epoch, seqs }) {
-    const wasSilent = Date.now() - this.#heard > SILENT_MS;
-    this.#heard = Date.now();
-    if (wasSilent) this.#tell("open");
     for (const [symbol, seq] of Object.entries(seqs)) {
       if (this.#sequence(symbol).isBehind(epoch, seq)) this.listener.behind(symbol);
     }
@@ -154,17 +163,30 @@ export class Live {
     const now = Date.now();
     if (socket.readyState === WebSocket.CONNECTING && now - this.#opened > OPEN_MS) this.#closed(1006);
     else if (socket.readyState === WebSocket.OPEN && now - this.#heard > DEAD_MS) this.#closed(1006);
-    else if (this.#proved && now - this.#heard > SILENT_MS) this.#tell("silent");
+    else if (this.#proved) this.#lookForSilence(now);
+  }
+
+  /** Without a streamer there are no heartbeats; a server that is there still answers, with a snapshot. */
+  #lookForSilence(now) {
+    if (now - this.#heard > PROBE_MS && !this.#isProbed) {
+      this.#isProbed = true;
+      this.#subscribeSeries();
+    }
+    if (now - Math.max(this.#fed, this.#opened) > SILENT_MS) {
+      this.#isSilent = true;
+      this.#tell("silent");
+    }
   }
 
   #closed(code) {
     const wasOpen = this.#proved;
     this.#drop();
     this.#proved = false;
-    if (wasOpen) this.#downSince = Math.min(Date.now(), this.#heard || Date.now());
+    if (wasOpen) this.#downSince = Math.min(Date.now(), this.#fed || Date.now());
     if (code === SESSION_GONE) return this.#tell("signed-out");
     if (code === WRONG_ORIGIN) return this.#tell("refused");
-    const delay = this.backoff.next();
+    // An attempt that hung has waited already.
+    const delay = wasOpen ? this.backoff.next() : Math.max(this.backoff.least, this.backoff.next() - (Date.now() - this.#opened));
     this.#retry = setTimeout(() => this.#connect(), delay);
     this.#tell("down", Date.now() + delay);
   }
@@ -176,7 +198,8 @@ export class Live {
   };
 
   #tell(name, retryAt = null) {
-    const since = name === "silent" ? this.#heard : this.#downSince;
-    this.listener.connection({ name, since, retryAt });
+    const since = name === "silent" ? this.#fed || this.#heard : this.#downSince;
+    const answers = Date.now() - this.#heard <= SILENT_MS;
+    this.listener.connection({ name, since, retryAt, answers });
   }
 }

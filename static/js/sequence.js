@@ -16,8 +16,10 @@ export class Sequence {
     const { epoch, seq } = message;
     if (this.epoch === null || message.type === "snapshot") return this.#begin(message);
     if (epoch < this.epoch || (epoch === this.epoch && seq < this.seq)) return "drop";
-    if (epoch === this.epoch && counted(message) && seq === this.seq) return "drop";
-    const isNext = epoch === this.epoch && seq === this.seq + (counted(message) ? 1 : 0);
+    const isAgain = epoch === this.epoch && seq === this.seq;
+    // What the web process itself says of a streamer that has fallen silent repeats the last number.
+    if (isAgain && counted(message)) return message.type === "status" ? "ok" : "drop";
+    const isNext = isAgain || (epoch === this.epoch && counted(message) && seq === this.seq + 1);
     this.epoch = epoch;
     this.seq = seq;
     return isNext ? "ok" : "jump";

@@ -49,6 +49,11 @@ class System:
         self.link = (self.var / "sign-in-link").read_text().strip()
         return self
 
+    def pid_of(self, word: str) -> int:
+        """The child process that has ``word`` in its command."""
+        children = json.loads((self.var / "up.json").read_text())["children"]
+        return next(int(pid) for pid in children if word in Path(f"/proc/{pid}/cmdline").read_text())
+
     @property
     def demo_url(self):
         market = json.loads((self.var / "up.json").read_text())["demo_market_url"]

@@ -5,7 +5,9 @@ One module, so that one system serves all, and so that Playwright's event loop i
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -376,3 +378,21 @@ def test_a_feed_that_stalls_is_stale_within_15_seconds_and_recovers(system, open
     # What the provider was asked during the stall it never answers: the streamer gives up on it first.
     expect(page.locator("#live-word")).to_have_text("Live", timeout=60_000)
     expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_a_streamer_that_falls_silent_is_named_without_leaving_the_socket(system, open_page):
+    sockets = []
+    page = open_page(BITCOIN, setup=lambda page: page.on("websocket", sockets.append))
+    wait_for_live(page)
+    streamer = system.pid_of("stream_quotes")
+    os.kill(streamer, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        expect(page.locator("#live-word")).to_have_text("Stale", timeout=PATIENT)
+        assert time.monotonic() - began < 15
+        expect(page.locator("#banner")).to_contain_text("The streamer has fallen silent", timeout=PATIENT)
+        expect(page.locator("#banner-action")).to_be_hidden()  # trying again would change nothing
+        assert len(sockets) == 1
+    finally:
+        os.kill(streamer, signal.SIGCONT)
+    expect(page.locator("#live-word")).to_have_text("Live", timeout=60_000)

@@ -36,6 +36,15 @@ test("older and repeated messages are dropped", () => {
   assert.equal(sequence.take(snapshot(1, 3)), "drop");
 });
 
+test("a status that repeats the last number is news: the server says that the streamer has fallen silent", () => {
+  const status = (epoch, seq) => ({ type: "status", state: "stale", epoch, seq });
+  const sequence = after(snapshot(1, 5));
+  assert.equal(sequence.take(status(1, 5)), "ok");
+  assert.equal(sequence.take(status(1, 4)), "drop");
+  assert.equal(sequence.take(closed(1, 6)), "ok", "it used up no number");
+  assert.equal(sequence.take(status(1, 7)), "ok");
+});
+
 test("another run of the streamer asks for history", () => {
   const sequence = after(snapshot(1, 5));
   assert.equal(sequence.take(closed(2, 1)), "jump");

@@ -85,3 +85,11 @@ test("a lost socket is offline after a moment, whatever the feed said last", () 
   assert.equal(said({ name: "silent", since: now - 12000 }, { state: "live" }).word, "Stale");
   assert.equal(said({ name: "signed-out", since: now }, null).action, "Sign in");
 });
+
+test("silence is explained by what was said before it", () => {
+  const silent = { name: "silent", since: now - 12000 };
+  assert.match(said(silent, { state: "live" }).text, /the server has fallen silent/);
+  const answering = said({ ...silent, answers: true }, { state: "live" });
+  assert.deepEqual([answering.text, answering.action], ["No live prices for 12 s: the server answers, but its stream is silent.", undefined]);
+  assert.equal(said(silent, { state: "offline", as_of: "2026-01-04T11:59:30Z", reason: "the streamer is away" }).text, "No live prices. The streamer is away. Stored bars are safe.");
+});
