@@ -50,6 +50,7 @@ class ChartSession:
         self._waiting: deque[tuple[str, Params]] = deque()
         self._symbols: dict[str, Listing | str] = {}  # resolve id -> listing, or why there is no series
         self._series: dict[str, Series] = {}
+        self._failed: dict[str, Extent] = {}  # series that ended in an error, and what a modify_series then loads
         self._handlers: dict[str, Callable[[Params], list[bytes]]] = {
             "switch_timezone": self._switch_timezone,
             "resolve_symbol": self._resolve_symbol,
@@ -122,37 +123,43 @@ class ChartSession:
         loading = self._stamped("series_loading", series_id, turnaround)
         found = self._listing_of(resolve_id)
         reason = resolution if not isinstance(resolution, wire.Resolution) else found if isinstance(found, str) else ""
-        if not reason and len(self._series) >= MAX_SERIES and series_id not in self._series:
-            reason = "exceed limit of series"
+        if self._is_one_too_many(series_id):
+            return [loading, self._series_error(series_id, turnaround, "exceed limit of series")]
         if reason or not isinstance(found, Listing) or not isinstance(resolution, wire.Resolution):
+            self._fail(series_id, extent)
             return [loading, self._series_error(series_id, turnaround, reason)]
-        series = Series(self.name, series_id, turnaround, found, resolution)
-        self._series[series_id] = series
+        self._failed.pop(series_id, None)
+        series = self._series[series_id] = Series(self.name, series_id, turnaround, found, resolution)
         self._start_load(series, extent)
         return [loading]
 
     def _modify_series(self, params: Params) -> list[bytes]:
         series_id, turnaround, resolve_id, code, *rest = self._named("modify_series", params, 4)
         old = self._series.get(series_id)
-        if old is None:
+        former = Extent(count=max(old.sent, 1)) if old is not None else self._failed.get(series_id)
+        if former is None:
             return [self._series_error(series_id, turnaround, "unknown series")]
         resolution, extent = self._asked("modify_series", params, code, MAX_BARS_PER_LOAD, rest[0] if rest else "")
         loading = self._stamped("series_loading", series_id, turnaround)
         found = self._listing_of(resolve_id)
         if isinstance(found, str) or not isinstance(resolution, wire.Resolution):
             reason = found if isinstance(found, str) else resolution
+            self._fail(series_id, former)
             return [loading, self._series_error(series_id, turnaround, reason)]
-        series = old
-        if (old.listing, old.resolution) == (found, resolution):
+        self._failed.pop(series_id, None)
+        if old is not None and (old.listing, old.resolution) == (found, resolution):
+            series = old
             series.turnaround = turnaround
         else:
-            extent = extent if rest and rest[0] else Extent(count=max(old.sent, 1))
+            extent = extent if rest and rest[0] else former
             series = self._series[series_id] = Series(self.name, series_id, turnaround, found, resolution)
         self._start_load(series, extent)
         return [loading]
 
     def _remove_series(self, params: Params) -> list[bytes]:
-        found = self._series.pop(str(params[0]), None) if params else None
+        series_id = str(params[0]) if params else ""
+        self._failed.pop(series_id, None)
+        found = self._series.pop(series_id, None)
         return [] if found is None else [self._stamped("series_deleted", found.name)]
 
     def _request_more_data(self, params: Params) -> list[bytes]:
@@ -217,20 +224,28 @@ class ChartSession:
             return "resolve error"
         return found
 
+    def _is_one_too_many(self, series_id: str) -> bool:
+        known = self._series.keys() | self._failed.keys()
+        return series_id not in known and len(known) >= MAX_SERIES
+
+    def _fail(self, series_id: str, extent: Extent) -> None:
+        """The series has no bars any more. Clients bring it back by modify_series, with another symbol."""
+        self._series.pop(series_id, None)
+        self._failed[series_id] = extent
+
     def _start_load(self, series: Series, extent: Extent) -> None:
         def run(now_ms: int) -> list[bytes]:
-            loaded = series.find(self._market, extent, now_ms)
+            packets = self._completed(series, series.find(self._market, extent, now_ms), extent)
             series.is_live = series.is_live or extent.is_live
-            return self._completed(series, loaded, extent)
+            return packets
 
         self.load = Load(run, lambda: [self._failure(series)])
 
     def _completed(self, series: Series, loaded: Loaded, extent: Extent | None = None) -> list[bytes]:
         packets = series.accept(loaded, self._faults)
-        if extent is not None and (extent.since is not None or extent.until is not None):
-            packets.insert(
-                0, self._stamped("series_timeframe", series.name, series.turnaround, 0, series.sent - 1, None, True)
-            )
+        if extent is not None and extent.span:
+            shown = (0, series.sent - 1, extent.span, True)
+            packets.append(wire.message("series_timeframe", self.name, series.name, series.turnaround, *shown))
         return [*packets, self._completion(series)]
 
     def _completion(self, series: Series) -> bytes:

@@ -13,11 +13,15 @@ _TIMEFRAME_SECONDS = {"": 60, "H": 3_600, "D": 86_400, "W": 7 * 86_400, "M": 31 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """Which bars a load asks for: the newest ``count`` that start in ``[since, until]``, epoch seconds."""
+    """Which bars a load asks for: the newest ``count`` that start in ``[since, until]``, epoch seconds.
+
+    ``span`` is the range or timeframe as the client wrote it, empty where it gave none.
+    """
 
     count: int = MAX_BARS_PER_LOAD
     since: int | None = None
     until: int | None = None
+    span: str = ""
 
     @property
     def is_live(self) -> bool:
@@ -48,8 +52,10 @@ def extent_of(count: object, span: object, now_s: int) -> Extent | None:
     between = _RANGE.fullmatch(span)
     if between:
         last = int(between[2])
-        return Extent(since=int(between[1]), until=last if last < now_s else None)
+        return Extent(since=int(between[1]), until=last if last < now_s else None, span=span)
     if span == "LASTSESSION":
-        return Extent(since=now_s - 86_400)
+        return Extent(since=now_s - 86_400, span=span)
     frame = _TIMEFRAME.fullmatch(span)
-    return Extent(since=now_s - int(frame[1]) * _TIMEFRAME_SECONDS[frame[2]]) if frame else None
+    if frame is None:
+        return None
+    return Extent(since=now_s - int(frame[1]) * _TIMEFRAME_SECONDS[frame[2]], span=span)

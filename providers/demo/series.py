@@ -62,24 +62,40 @@ class Series:
         return market.rows(self.listing, interval, now_ms, count=count, since=since, months=months)
 
     def accept(self, loaded: Loaded, faults: Faults) -> list[bytes]:
-        """The messages that bring ``loaded`` to the client; bars it already has are not sent again."""
+        """The messages that bring ``loaded`` to the client; bars it already has are not sent again.
+
+        Newer bars of a series that was live before are left to `flush`: it tells the last trades of the bar that
+        they follow, and leaves none out.
+        """
         rows = loaded.rows
         if self._first_start is not None and self._last is not None:
             starts = rows[:, table.START]
-            newer = rows[starts > self._last[table.START]]
+            newer = rows[starts >= self._last[table.START]]
             rows = rows[starts < self._first_start]
             messages = self._update(rows, self._first_index - len(rows), loaded.now_ms, faults)
             self._first_index -= len(rows)
-            if len(newer):
-                messages += self._update(newer, self._last_index + 1, loaded.now_ms, faults)
-                self._last_index += len(newer)
-                self._last = newer[-1].tolist()
+            if not self.is_live:
+                messages += self._append(self._last, newer, loaded.now_ms, faults)
         else:
             messages = self._update(rows, 0, loaded.now_ms, faults)
             self._last_index = len(rows) - 1
             self._last = rows[-1].tolist() if len(rows) else None
         if len(rows):
             self._first_start = int(rows[0, table.START])
+        return messages
+
+    def _append(self, last: list[int], rows: Ints, now_ms: int, faults: Faults) -> list[bytes]:
+        """Bars from ``last``, which the client has, on; ``last`` may have been in progress when it was sent."""
+        messages: list[bytes] = []
+        if len(rows) and rows[0, table.START] == last[table.START]:
+            row, rows = rows[0].tolist(), rows[1:]
+            if row != last:
+                self._last = row
+                messages.append(self._du(row, self._last_index))
+        if len(rows):
+            messages += self._update(rows, self._last_index + 1, now_ms, faults)
+            self._last_index += len(rows)
+            self._last = rows[-1].tolist()
         return messages
 
     def flush(self, market: DemoMarket, now_ms: int) -> list[bytes]:

@@ -388,7 +388,12 @@ class TestSeries:
         first, last = (int(at(text).timestamp()) for text in ("2026-11-10", "2026-11-12"))
         heard = loaded(client, "DEMO:BTCUSD", "60", 300, f"r,{first}:{last}")
         assert [value[0] for value in bars(heard)] == list(range(first, last + 1, 3_600))
-        assert named(heard, "series_timeframe")
+        told = [message["m"] for message in heard]
+        assert told[-3:] == ["timescale_update", "series_timeframe", "series_completed"]
+        assert heard[-2] == {
+            "m": "series_timeframe",
+            "p": ["cs_1", "sds_1", "s1", 0, len(bars(heard)) - 1, f"r,{first}:{last}", True],
+        }
 
     @pytest.mark.parametrize("span", ["12M", "5D", "1Y", "60", "LASTSESSION"])
     def test_a_timeframe(self, client, span):
@@ -408,6 +413,31 @@ class TestSeries:
         times = [values[0] for values in bars(heard)]
         assert len(times) == len(set(times))
         assert min(times) == first
+
+    def test_a_series_that_failed_comes_back_with_another_symbol(self, client):
+        loaded(client, "DEMO:NOSUCH", "60", 7)
+        heard = client.say(
+            ("resolve_symbol", "cs_1", "sym_2", "DEMO:BTCUSD"),
+            ("modify_series", "cs_1", "sds_1", "s1", "sym_2", "60", ""),
+        )
+        assert len(bars(heard)) == 7
+        assert named(client.wait(2), "du")
+
+    def test_a_series_that_fails_is_not_told_of_its_old_symbol(self, client):
+        loaded(client, "DEMO:BTCUSD", "1", 5)
+        heard = client.say(
+            ("resolve_symbol", "cs_1", "sym_2", "DEMO:NOSUCH"),
+            ("modify_series", "cs_1", "sds_1", "s2", "sym_2", "1", ""),
+        )
+        assert named(heard, "series_error") == [["cs_1", "sds_1", "s2", "resolve error", "demo-series-1"]]
+        assert client.wait(2) == []
+        assert len(bars(client.say(("modify_series", "cs_1", "sds_1", "s3", "sym_1", "1", "")))) == 5
+
+    def test_failed_series_count_as_series(self, client):
+        client.say(("chart_create_session", "cs_1"), ("resolve_symbol", "cs_1", "sym", "DEMO:NOSUCH"))
+        calls = [("create_series", "cs_1", f"s{number}", "s1", "sym", "1", 5) for number in range(101)]
+        reasons = [params[3] for params in named(client.say(*calls), "series_error")]
+        assert reasons == ["resolve error"] * 100 + ["exceed limit of series"]
 
     def test_older_bars_on_request_until_there_are_none(self, client):
         loaded(client, "DEMO:BTCUSD", "240", 4_990)
@@ -495,6 +525,28 @@ class TestLiveBars:
         now = at("2026-11-24T15:02:02")
         for bar in market.bars("DEMO:BTCUSD", Interval.M1, at("2026-11-24T15:00"), now, now):
             assert state[bar.open_time.timestamp()] == [bar.open, bar.high, bar.low, bar.close, bar.volume]
+
+    @pytest.mark.parametrize("span", ["", "r,{before}:{before}", "r,{after}:{after}"])
+    @pytest.mark.parametrize("first_span", ["", "r,{before}:{before}"])
+    def test_a_range_asked_while_a_bar_closes_loses_none_of_its_trades(self, client, market, first_span, span):
+        moments = {"before": int(at("2026-11-24T15:00:30").timestamp()), "after": int(TUESDAY) + 3_600}
+        client.clock.seconds = at("2026-11-24T15:00:50").timestamp()
+        heard = loaded(client, "DEMO:BTCUSD", "1", 3, first_span.format(**moments))
+        client.clock.advance(15)  # a minute ends before anything more is told
+        heard += client.say(("modify_series", "cs_1", "sds_1", "s2", "sym_1", "1", span.format(**moments)))
+        heard += client.wait(60)
+        held = {
+            element["v"][0]: element["v"][1:]
+            for message in heard
+            if message.get("m") in ("timescale_update", "du")
+            for element in message["p"][1]["sds_1"]["s"]
+        }
+        assert held
+        now = at("2026-11-24T15:02:05")
+        for bar in market.bars("DEMO:BTCUSD", Interval.M1, at("2026-11-24T15:00"), at("2026-11-24T15:02"), now):
+            if bar.open_time.timestamp() in held:
+                values = [bar.open, bar.high, bar.low, bar.close, bar.volume]
+                assert held[bar.open_time.timestamp()] == values
 
     @pytest.mark.parametrize("code", ["240", "1D", "1W", "1M", "12M"])
     def test_every_resolution_moves(self, client, code):
