@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from domain.errors import PocketQuantError
 from domain.instrument import Instrument
 from providers.base import Baseline, FeedEvent, FeedEventKind, Provider, Stream, StreamEvent
 from quotes.endings import end
@@ -72,7 +71,7 @@ class Feed:
                 async for events in self._stream:
                     self._take(self, events)
                 return  # closed
-            except (PocketQuantError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            except Exception as error:
                 log.exception("feed_failed", provider=self.name)
                 self._take(self, [_lost(f"{type(error).__name__}: {error}")])
             await self._stream.close()
