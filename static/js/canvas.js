@@ -2,6 +2,8 @@
 import { CandlestickSeries, createChartEx, HistogramSeries, LineSeries, LineStyle } from "lightweight-charts";
 import { ema, nextEma } from "#ema";
 import { compact, instant, date, price } from "#format";
+import { bands } from "#gaps";
+import { Hatch } from "#hatch";
 import { tickLabel, zonedScale } from "#scale";
 import { token } from "#theme";
 
@@ -30,6 +32,9 @@ export class Canvas {
       lastValueVisible: false,
       priceFormat: { type: "custom", minMove: 10 ** -decimals, formatter: (value) => price(value, decimals) },
     });
+    this.hatch = new Hatch();
+    this.candles.attachPrimitive(this.hatch);
+    this.gaps = [];
     this.volume = hasVolume ? this.#addVolume() : null;
     this.lines = new Map();
     this.lastLine = null;
@@ -113,6 +118,13 @@ export class Canvas {
       line.setData(this.points.get(length));
     }
     this.#drawLastLine();
+    this.showGaps(this.gaps);
+  }
+
+  /** Hatch the ranges of gaps.js, and bars of which ticks are missing. */
+  showGaps(ranges) {
+    this.gaps = ranges;
+    this.hatch.set(bands(ranges, this.bars), token("--warn"));
   }
 
   /** One bar has changed, or a new one has come at the end. */

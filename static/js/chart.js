@@ -106,8 +106,10 @@ class ChartPage {
   }
 
   changed() {
+    this.gaps = this.loader.gaps.notable(this.bars.length);
+    this.canvas.gaps = this.gaps;
     this.canvas.setBars(this.bars);
-    this.clock.setCount(this.bars.length);
+    this.clock.setCount(this.bars.length, this.gaps);
     this.pointed(undefined);
     this.describe();
     if (!this.hasQuote && this.bars.length) this.head.show({ last: this.bars.at(-1).close });
@@ -169,7 +171,7 @@ class ChartPage {
     if (wasEmpty) return this.settled();
     if (place === "inserted") return this.changed();
     this.canvas.update(bar, place === "earlier");
-    if (place === "appended") this.clock.setCount(this.bars.length);
+    if (place === "appended") this.clock.setCount(this.bars.length, this.gaps);
     if (this.pointedTime === undefined || this.pointedTime === bar.time) this.showLegend();
     if (bar.state === "closed") this.describe();
   }

@@ -31,8 +31,12 @@ export class ClockView {
     this.select.add(new Option(choice.replaceAll("_", " "), choice));
   }
 
-  setCount(count) {
-    this.bars.textContent = `${whole(count)} bars loaded`;
+  /** `gaps` are the marked ranges of gaps.js. */
+  setCount(count, gaps) {
+    const missing = gaps.reduce((sum, gap) => sum + gap.bars, 0);
+    this.bars.textContent = `${whole(count)} bars loaded${missing ? `, ${whole(missing)} missing` : ""}`;
+    const places = gaps.length === 1 ? "1 place" : `${gaps.length} places`;
+    this.bars.title = missing ? `Hatched in ${places}: expected by the calendar and not stored, or nothing traded.` : "";
   }
 
   tick() {

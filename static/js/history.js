@@ -33,8 +33,15 @@ async function problem(response) {
   return new HistoryError(detail, { status: response.status, requestId });
 }
 
-/** Bars in ascending order. Throws HistoryError, or AbortError when `signal` says so. */
+/** Bars in ascending order. Throws as fetchPage does. */
 export async function fetchBars(base, query, signal) {
+  return (await fetchPage(base, query, signal)).bars;
+}
+
+const seconds = (text) => Date.parse(text) / 1000;
+
+/** Bars in ascending order, and the ranges missing among them. Throws HistoryError, or AbortError when `signal` says so. */
+export async function fetchPage(base, query, signal) {
   const limit = AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])]);
   let response;
   try {
@@ -45,5 +52,6 @@ export async function fetchBars(base, query, signal) {
   }
   if (!response.ok) throw await problem(response);
   const body = await response.json();
-  return body.bars.map((bar) => parseBar(bar, "closed"));
+  const missing = body.meta.missing.map(({ start, end, bars }) => ({ start: seconds(start), end: seconds(end), bars }));
+  return { bars: body.bars.map((bar) => parseBar(bar, "closed")), missing };
 }

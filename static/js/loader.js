@@ -1,6 +1,7 @@
 // The bars of the series on screen, kept whole: first page, older pages, what was missed, what was corrected.
 import { BarSeries } from "#bars";
-import { fetchBars, PAGE } from "#history";
+import { Gaps } from "#gaps";
+import { fetchPage, PAGE } from "#history";
 
 const MOST_CATCH_UP_PAGES = 20;
 
@@ -22,12 +23,21 @@ export class SeriesLoader {
   constructor({ barsUrl, symbol, listener }) {
     Object.assign(this, { barsUrl, symbol, listener, hasSnapshot: false });
     this.series = new BarSeries();
+    this.gaps = new Gaps();
     this.isReady = false;
     this.isAtStart = false;
   }
 
-  #fetch(query) {
-    return fetchBars(this.barsUrl, { symbol: this.symbol, interval: this.interval, ...query }, this.#abort.signal);
+  /** A page of bars; what is missing among them is noted. */
+  async #fetch(query) {
+    const gaps = this.gaps;
+    const { bars, missing } = await fetchPage(this.barsUrl, { symbol: this.symbol, interval: this.interval, ...query }, this.#abort.signal);
+    const isWhole = bars.length < PAGE;
+    // A full page goes on behind its last bar where a start was asked, else before its first.
+    const start = query.start !== undefined ? query.start : bars[0]?.time;
+    const end = query.start !== undefined && !isWhole ? bars.at(-1).time + 1 : (query.end ?? Infinity);
+    if (start !== undefined) gaps.take(missing, start, end);
+    return bars;
   }
 
   /** Begin with another interval, or again. Resolves to whether bars came. */
@@ -39,6 +49,7 @@ export class SeriesLoader {
     this.isReady = this.isAtStart = this.#isCatchingUp = this.#isLoadingOlder = false;
     this.#catchUpFrom = undefined;
     this.series = new BarSeries();
+    this.gaps = new Gaps();
     this.listener.began();
     const mark = this.series.mark();
     const hadSnapshot = this.hasSnapshot;

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from domain.interval import Interval
 from tests.pocketquant.processes import Running
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,8 @@ class System:
     def pid_of(self, word: str) -> int:
         """The child process that has ``word`` in its command."""
         children = json.loads((self.var / "up.json").read_text())["children"]
-        return next(int(pid) for pid in children if word in Path(f"/proc/{pid}/cmdline").read_text())
+        alive = [pid for pid in children if Path(f"/proc/{pid}").exists()]  # what runs once has ended
+        return next(int(pid) for pid in alive if word in Path(f"/proc/{pid}/cmdline").read_text())
 
     @property
     def demo_url(self):
@@ -71,6 +73,21 @@ class System:
         """A command beside the running system. Raises CalledProcessError with what it said."""
         command = [sys.executable, "manage.py", *arguments]
         subprocess.run(command, cwd=ROOT, env=self.env, check=True, capture_output=True, text=True, timeout=60)
+
+    def forget_bars(self, symbol: str, interval: Interval, oldest: int, newest: int):
+        """Takes the bars out of the store that opened from ``oldest`` until before ``newest`` intervals ago."""
+        script = f"""
+from domain.interval import Interval
+from marketdata import documents
+from marketdata.mongo import database
+from symbols.models import Symbol
+import time
+now = int(time.time()) // {interval.seconds} * {interval.seconds}
+number, interval = Symbol.objects.get(code="{symbol}").pk, Interval("{interval.value}")
+first, last = (documents.key(number, interval, now - n * {interval.seconds}) for n in ({oldest}, {newest}))
+print(database()["bars"].delete_many({{"_id": {{"$gte": first, "$lt": last}}}}).deleted_count)
+"""
+        self.manage("shell", "-c", script)
 
     def stop(self):
         if self.running.process.poll() is None:

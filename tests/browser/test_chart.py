@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from domain.interval import Interval
 from tests.browser.system import NO_CHROMIUM, System, chromium, launch, sign_in
 from tests.pocketquant.processes import until
 from web.templatetags.figures import compact, price
@@ -382,7 +383,7 @@ def test_a_feed_that_stalls_is_stale_within_15_seconds_and_recovers(system, open
 
 def test_a_streamer_that_falls_silent_is_named_without_leaving_the_socket(system, open_page):
     sockets = []
-    page = open_page(BITCOIN, setup=lambda page: page.on("websocket", sockets.append))
+    page = open_page(BITCOIN, setup=lambda page: page.on("websocket", lambda socket: sockets.append(socket)))
     wait_for_live(page)
     streamer = system.pid_of("stream_quotes")
     os.kill(streamer, signal.SIGSTOP)
@@ -396,3 +397,15 @@ def test_a_streamer_that_falls_silent_is_named_without_leaving_the_socket(system
     finally:
         os.kill(streamer, signal.SIGCONT)
     expect(page.locator("#live-word")).to_have_text("Live", timeout=60_000)
+
+
+def test_a_gap_is_hatched_and_counted_until_it_is_filled(system, open_page):
+    system.forget_bars("DEMO:ETHUSD", Interval.M15, 40, 30)
+    page = open_page("/chart/DEMO:ETHUSD?interval=15m")
+    wait_for_bars(page, "15m")
+    expect(page.locator("#bars-loaded")).to_have_text(re.compile(r"bars loaded, 10 missing$"))
+    expect(page.locator("#bars-loaded")).to_have_attribute("title", re.compile("Hatched in 1 place"))
+    hatched = page.locator("#chart").screenshot()
+    system.manage("sync_bars", "DEMO:ETHUSD", "--interval", "15m", "--start", "-2d")
+    expect(page.locator("#bars-loaded")).to_have_text(re.compile(r"bars loaded$"), timeout=PATIENT)
+    assert page.locator("#chart").screenshot() != hatched
