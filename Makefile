@@ -9,7 +9,7 @@ UV_VERSION := 0.13.9
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench screenshots clean lock
+.PHONY: help run test check lint bench fuzz screenshots clean lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -33,6 +33,9 @@ lint: $(VENV)/.dev ## style, types, migrations, API schema, import arrows
 
 bench: $(VENV)/.dev ## ours beside peers and bare limits, as ratios (ARGS="fold store", ARGS="--quick")
 	@$(PY) -m benchmarks $(ARGS)
+
+fuzz: $(VENV)/.dev ## the API by its schema, 5,000 cases; goes on where it stopped (ARGS="--cases 20000", ARGS="--anew")
+	@$(PY) -m tests.fuzz $(ARGS)
 
 screenshots: $(VENV)/.dev ## pictures of the pages, desktop and phone, dark and light, into var/screenshots
 	@$(PY) -m tests.browser.screenshots
