@@ -41,10 +41,13 @@ class Series:
 
     def find(self, market: DemoMarket, extent: Extent, now_ms: int) -> Loaded:
         """The bars of ``extent`` as of ``now_ms``; may take a second, so not for the socket's loop."""
-        count = None if extent.since is not None or extent.until is not None else extent.count
-        rows = self._rows(market, now_ms, count=count, since=extent.since)
-        if extent.since is not None:
-            inside = rows[rows[:, table.START] >= extent.since]
+        since = extent.since
+        if since is not None and extent.is_live and self._last is not None:
+            since = min(since, self._last[table.START])  # from the bars that the client has on, without a gap
+        count = None if since is not None or extent.until is not None else extent.count
+        rows = self._rows(market, now_ms, count=count, since=since)
+        if since is not None:
+            inside = rows[rows[:, table.START] >= since]
             # A timeframe shorter than a bar still shows the one in progress.
             rows = inside if len(inside) or not extent.is_live else rows[-1:]
         if extent.until is not None:
