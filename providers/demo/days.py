@@ -30,26 +30,33 @@ class DayShape(NamedTuple):
     volume: int
 
 
+_NEWEST = 8  # days that stay when the others are dropped: what a tape asks for
+
+
 class DayLevel:
-    """The days of one listing, computed in order and kept: five integers a day."""
+    """The days of one listing, computed in order and kept: five integers a day. The oldest may be dropped."""
 
     def __init__(self, seed: int, listing: Listing) -> None:
         self._listing = listing
         self._stream = named_stream(seed, listing.ticker, "day")
         self._days: Ints = np.empty((0, 5), dtype=np.int64)
+        self.dropped = 0  # days before the first that is still held
         self._variance = listing.daily_deviation * listing.daily_deviation
         self._target = listing.start_ticks()
         self._close = round(self._target)
 
     def __len__(self) -> int:
-        return len(self._days)
-
-    def __getitem__(self, index: int) -> DayShape:
-        return DayShape(*self._days[index].tolist())
+        return self.dropped + len(self._days)
 
     def rows(self, start: int, end: int) -> Ints:
-        """Days ``[start, end)`` as an array of open, high, low, close, volume."""
-        return self._days[start:end]
+        """Days ``[start, end)``, none of them dropped, as an array of open, high, low, close, volume."""
+        return self._days[start - self.dropped : end - self.dropped]
+
+    def drop(self) -> None:
+        """Forget all but the newest days; a quarter of a megabyte after 16 years."""
+        many = max(len(self._days) - _NEWEST, 0)
+        self._days = self._days[many:].copy()
+        self.dropped += many
 
     def extend(self, ordinals: Ints, minutes: Ints) -> None:
         """Append days: their proleptic ordinals and how many minutes each is open."""

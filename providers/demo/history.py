@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import threading
+from collections import OrderedDict
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from providers.demo.trades import Trades, trades_of
 WINDOW_BARS = 5_000  # how far intervals finer than a day reach back
 _MINUTES_BUDGET = 24 * 2**20
 _COARSE_BUDGET = 48 * 2**20
+_WHOLE_LEVELS = 128  # listings whose days since 2010 are held, 32 MB; of the others only the newest days
 _MINUTE, _QUARTER, _HOUR = 60, 900, 3_600
 _MOST_DAYS = {Interval.D1: 1, Interval.W1: 7, Interval.MN1: 31}
 _MONDAY_OFFSET = 3 * 86_400  # 1970-01-01 was a Thursday
@@ -34,6 +36,7 @@ class History:
         self._lock = threading.Lock()
         self._timetables: dict[str, Timetable] = {}
         self._levels: dict[str, DayLevel] = {}
+        self._whole: OrderedDict[str, DayLevel] = OrderedDict()  # those of `_levels` with all days, oldest use first
         self._streams: dict[str, int] = {}
         self._minutes = ArrayCache(_MINUTES_BUDGET)
         self._coarse = ArrayCache(_COARSE_BUDGET)
@@ -47,9 +50,7 @@ class History:
 
     def day(self, listing: Listing, index: int) -> DayShape:
         """The day ``index`` of the listing's timetable, which knows it already."""
-        timetable = self.timetable(listing)
-        level = self._level(listing, timetable, index)
-        return level[index - timetable.first_priced]
+        return DayShape(*self._days(listing, self.timetable(listing), index, index)[0].tolist())
 
     def minute_rows(self, listing: Listing, index: int) -> Ints:
         """All minutes of a day that trade (columns of `minutes`)."""
@@ -89,18 +90,28 @@ class History:
         wanted = WINDOW_BARS if count is None else min(count, WINDOW_BARS)
         return table.finished(self._intraday_rows(listing, seconds, at_ms, wanted, since), seconds)
 
-    def _level(self, listing: Listing, timetable: Timetable, index: int) -> DayLevel:
-        """The listing's days, computed at least up to ``index``."""
+    def _days(self, listing: Listing, timetable: Timetable, first: int, last: int) -> Ints:
+        """Days ``[first, last]`` of the timetable (columns of `DayShape`), computed if need be."""
+        start, end = first - timetable.first_priced, last + 1 - timetable.first_priced
         with self._lock:
             level = self._levels.get(listing.ticker)
-            if level is None:
+            if level is None or start < level.dropped:
                 level = self._levels[listing.ticker] = DayLevel(self.seed, listing)
-            first = timetable.first_priced
-            start, end = first + len(level), index + 1
-            if start < end:
-                ordinals = [timetable.ordinal(place) for place in range(start, end)]
-                level.extend(np.array(ordinals), np.array(timetable.minutes[start:end]))
-            return level
+            if len(level) < end:
+                places = range(timetable.first_priced + len(level), last + 1)
+                ordinals = [timetable.ordinal(place) for place in places]
+                level.extend(np.array(ordinals), np.array(timetable.minutes[places.start : places.stop]))
+            found = level.rows(start, end)
+            if not level.dropped:
+                self._keep(listing.ticker, level)
+            return found
+
+    def _keep(self, ticker: str, level: DayLevel) -> None:
+        """Note the use of a level with all its days; the one not used for longest then loses them."""
+        self._whole[ticker] = level
+        self._whole.move_to_end(ticker)
+        if len(self._whole) > _WHOLE_LEVELS:
+            self._whole.popitem(last=False)[1].drop()
 
     def _day_stream(self, listing: Listing, ordinal: int) -> int:
         stream = self._streams.get(listing.ticker)
@@ -213,13 +224,11 @@ class History:
         """Days ``[first, index]`` with the trades up to ``at_ms``, which lies after the open of day ``index``."""
         if index < first:
             return table.empty()
-        level = self._level(listing, timetable, index)
         rows = np.empty((index + 1 - first, table.WIDTH), dtype=np.int64)
         rows[:, table.START] = timetable.opens[first : index + 1]
         rows[:, table.END] = timetable.closes[first : index + 1]
         rows[:, table.KEY] = timetable.keys[first : index + 1]
-        offset = timetable.first_priced
-        rows[:, table.OPEN :] = level.rows(first - offset, index + 1 - offset)
+        rows[:, table.OPEN :] = self._days(listing, timetable, first, index)
         if at_ms < timetable.closes[index] * 1_000:
             running = self._minutes_until(listing, index, at_ms)
             if not len(running):

@@ -291,6 +291,20 @@ def test_caches_are_bounded_and_do_not_change_what_is_served():
     assert small.history._coarse.held_bytes <= 200_000
 
 
+def test_days_of_thousands_of_symbols_are_forgotten_and_found_again(monkeypatch):
+    monkeypatch.setattr("providers.demo.history._WHOLE_LEVELS", 2)
+    market, small = DemoMarket(4, synthetic_count=9), DemoMarket(4, synthetic_count=9)
+    symbols = [symbol for symbol in market.symbols() if "SYN" in symbol]
+    tapes = [small.prints(small.listing(symbol), int(NOW.timestamp() * 1_000)) for symbol in symbols]
+    told = [next(tape) for tape in tapes]
+    assert sum(level.dropped > 5_000 for level in small.history._levels.values()) == len(symbols) - 2
+    assert told == [next(market.prints(market.listing(symbol), int(NOW.timestamp() * 1_000))) for symbol in symbols]
+    for symbol in symbols:
+        for interval, start in ((Interval.D1, at("2012-02-01")), (Interval.M5, at("2026-11-20"))):
+            assert small.bars(symbol, interval, start, NOW, NOW) == market.bars(symbol, interval, start, NOW, NOW)
+    assert len(small.history._whole) == 2
+
+
 def test_exchange_calendars_are_loaded_for_exchanges_only():
     code = (
         "import sys\n"
