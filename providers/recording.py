@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from domain.bulk import BulkFold
 from domain.instrument import Instrument
 from domain.tick import Tick, tick_key
+from providers.tick_doubts import Doubts
 from providers.tick_file import DECIMALS, PriceOf, TickColumns, TickReader
 
 Heard = Callable[[int], None]  # is told how many ticks were read so far
@@ -54,11 +55,16 @@ class Recording:
 
 
 def fold_at_once(
-    instrument: Instrument, paths: Sequence[Path], *, price: PriceOf | None = None, heard: Heard | None = None
+    instrument: Instrument,
+    paths: Sequence[Path],
+    *,
+    price: PriceOf | None = None,
+    heard: Heard | None = None,
+    doubts: Doubts | None = None,
 ) -> tuple[BulkFold, int]:
     """All bars of the files, and the number of lot steps in a unit that they count sizes in. Raises UnreadableFile."""
     fold, decimals = BulkFold(instrument), DECIMALS
-    for piece in _pieces(paths, price):
+    for piece in _pieces(paths, price, doubts):
         if piece.decimals > decimals:
             fold.scale_lots(10 ** (piece.decimals - decimals))
             decimals = piece.decimals
@@ -68,11 +74,17 @@ def fold_at_once(
     return fold, 10**decimals
 
 
-def load(paths: Sequence[Path], *, price: PriceOf | None = None, heard: Heard | None = None) -> Recording:
+def load(
+    paths: Sequence[Path],
+    *,
+    price: PriceOf | None = None,
+    heard: Heard | None = None,
+    doubts: Doubts | None = None,
+) -> Recording:
     """The files as one recording. Raises UnreadableFile."""
     found: list[TickColumns] = []
     count = 0
-    for piece in _pieces(paths, price):
+    for piece in _pieces(paths, price, doubts):
         found.append(piece)
         count += len(piece.time_ns)
         if heard is not None:
@@ -89,8 +101,8 @@ def load(paths: Sequence[Path], *, price: PriceOf | None = None, heard: Heard | 
     return Recording(time_ns, prices, lots, 10**decimals)
 
 
-def _pieces(paths: Sequence[Path], price: PriceOf | None) -> Iterator[TickColumns]:
-    reader = TickReader(price=price)
+def _pieces(paths: Sequence[Path], price: PriceOf | None, doubts: Doubts | None) -> Iterator[TickColumns]:
+    reader = TickReader(price=price, doubts=doubts)
     for path in paths:
         yield from reader.read(path)
 

@@ -20,7 +20,6 @@ from providers.recording import Recording
 _NS = 10**9
 _MOST_AT_ONCE = 10_000  # ticks handed over together, so that whoever takes them gets to breathe
 _LONGEST_NAP_SECONDS = 1.0
-_CENTURY_SECONDS = 100 * 366 * 86_400.0  # beyond any recording: keeps sums within 64 bits
 
 
 class Playback:
@@ -44,8 +43,9 @@ class Playback:
     def _reached(self) -> int:
         if self._speed == math.inf:
             return 0
-        passed = min((time.monotonic() - self._begun) * self._speed, _CENTURY_SECONDS)
-        return int(self._recording.time_ns[0]) + int(passed * _NS)
+        first, last = int(self._recording.time_ns[0]), int(self._recording.time_ns[-1])
+        passed_ns = (time.monotonic() - self._begun) * self._speed * _NS
+        return last if passed_ns >= last - first else first + int(passed_ns)  # it may be beyond 64 bits
 
     async def batches(self) -> AsyncIterator[list[Tick]]:
         """The ticks as they fall due, those that are due together in one list."""

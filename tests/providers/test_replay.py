@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import os
+import threading
 import time
 from decimal import Decimal
 from fractions import Fraction
@@ -21,6 +23,7 @@ from domain.interval import Interval
 from domain.tick import key_time_ns
 from providers.recording import fold_at_once, load
 from providers.replay import Playback
+from providers.tick_doubts import Doubts
 from providers.tick_file import TickReader
 
 SHARED = Path(os.environ.get("POCKETQUANT_SHARED", Path(__file__).parents[2] / "../shared"))
@@ -97,11 +100,79 @@ class TestWhatIsRead:
 
     @pytest.mark.parametrize(
         "size",
-        ["1e-05", "0.000000001", "123456789012345678.123456789", "1E+20", "0", "0.0", "-0", "1e30", "5e-40"],
+        [
+            "1e-05",
+            "0.000000001",
+            "123456789012345678.123456789",
+            "1E+20",
+            "0",
+            "0.0",
+            "-0",
+            "1e30",
+            "5e-40",
+            "0e-999999999",
+            "0e50",
+            "1e00001",
+        ],
     )
     def test_sizes_are_exact_decimals(self, recorded, size):
         [tick] = rows(recorded(trades(f"{NOON},1,{size}")))
         assert tick[2] == Decimal(size)
+
+    @pytest.mark.parametrize(
+        ("price", "expected"), [("-37.63", -37.63), ("0", 0.0), ("-0.0", 0.0), ("0e-999999999", 0)]
+    )
+    def test_prices_may_be_zero_or_negative(self, recorded, price, expected):
+        [tick] = rows(recorded(trades(f"{NOON},{price},1")))
+        assert str(tick[1]) == str(float(expected))  # no negative zero
+
+    @pytest.mark.parametrize(
+        ("bid", "ask", "middle"),
+        [
+            ("1.1", "1.3", 1.2),
+            ("1.38697", "1.38704", 1.387005),
+            ("-0.1", "-0.2", -0.15),
+            ("-1", "1.0", 0.0),
+            ("1e-30", "3e-30", 2e-30),
+            ("0.1234567890123456789", "0.1234567890123456791", 0.123456789012345679),
+            ("9007199254740993", "9007199254740995", 9007199254740994.0),
+            ("1e15", "0.1", 500000000000000.05),
+            ("0e-99999999999999999999", "0.0000000000000000002", 1e-19),
+            (" 1.1 ", "1.3", 1.2),
+        ],
+    )
+    def test_the_middle_is_that_of_the_decimals_written(self, recorded, bid, ask, middle):
+        [tick] = rows(recorded(trades(f"{NOON},{bid},{ask}", header="ts_ns,bid,ask")))
+        assert tick[1] == middle
+
+    @given(
+        st.lists(
+            st.tuples(*[st.decimals(-(10**6), 10**6, allow_nan=False, places=places) for places in (5, 7)]), min_size=1
+        )
+    )
+    @settings(max_examples=50, deadline=None)
+    def test_every_middle_is_the_double_nearest_to_the_exact_one(self, tmp_path_factory, quotes):
+        path = tmp_path_factory.mktemp("quotes") / "ticks.csv"
+        path.write_text(trades(*(f"{NOON},{bid:f},{ask:f}" for bid, ask in quotes), header="ts_ns,bid,ask"))
+        exact = [float((Fraction(bid) + Fraction(ask)) / 2) for bid, ask in quotes]
+        assert [price for _, price, _ in rows(path)] == exact
+
+    @pytest.mark.parametrize("packed", [bytes, gzip.compress])
+    def test_a_pipe_is_opened_once(self, tmp_path, packed):
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        content = packed(trades(f"{NOON + 5},10.5,0.25").encode())
+        first, rest = content[:1], content[1:]  # a pipe may hand out a single byte
+
+        def write() -> None:
+            with pipe.open("wb", buffering=0) as file:
+                file.write(first)
+                file.write(rest)
+
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        assert rows(pipe) == ONE
+        writer.join(10)
 
     @given(st.lists(st.decimals(min_value=0, max_value=10**25, allow_nan=False, places=9), min_size=1, max_size=30))
     @settings(max_examples=50, deadline=None)
@@ -142,10 +213,14 @@ class TestWhatIsRefused:
             (["1,2"], 2, "2 fields, the header has 3"),
             ([f"{NOON},1,1,1"], 2, "4 fields"),
             ([f"{NOON},1,1", "", "x,1,1"], 4, "ts_ns is not a time"),
-            ([f"{NOON},1,1", f"{NOON},nan,1"], 3, "price is not a positive number: 'nan'"),
+            ([f"{NOON},1,1", f"{NOON},nan,1"], 3, "price is not a finite number: 'nan'"),
             ([f"{NOON},inf,1"], 2, "price"),
-            ([f"{NOON},-1,1"], 2, "price"),
-            ([f"{NOON},0,1"], 2, "price"),
+            ([f"{NOON},1e-400,1"], 2, "price"),
+            ([f"{NOON},-1e100,1"], 2, "price"),
+            ([f"{NOON},0x0,1"], 2, "price"),
+            ([f"{NOON},1,0.{'0' * 45}1"], 2, "size"),
+            ([f"{NOON},1,1e99999999999999999999"], 2, "size"),
+            ([f"{NOON},1,1{' ' * 5000}"], 2, "longer than 4096"),
             ([f"{NOON},1e+100,1"], 2, "price"),
             ([f"{NOON},,1"], 2, "price"),
             ([f"{NOON},1_0,1"], 2, "price"),
@@ -162,7 +237,7 @@ class TestWhatIsRefused:
             (["99999999999999999999,1,1"], 2, "ts_ns"),
             (["2019-10-11T00:00:00Z,1,1"], 2, "ts_ns"),
             ([f"{NOON},1,1", "ts_ns,price,size"], 3, "ts_ns"),
-            ([f'{NOON},"1,1'], 2, "2 fields"),
+            ([f'{NOON},"1,1'], 2, "a quote that does not end in its line"),
         ],
     )
     def test_a_broken_line_is_named(self, recorded, lines, line, complaint):
@@ -195,7 +270,8 @@ class TestWhatIsRefused:
             rows(recorded(content))
 
     def test_trades_have_no_bid(self, recorded):
-        with pytest.raises(UnreadableFile, match="no column bid"):
+        complaint = "no column bid: the bid of quotes was asked for, and these are trades"
+        with pytest.raises(UnreadableFile, match=complaint):
             rows(recorded(trades(f"{NOON},1,1")), price="bid")
 
     @pytest.mark.parametrize("damage", ["cut", "garbage", "flipped"])
@@ -245,12 +321,40 @@ class TestOrder:
         moments = [time.monotonic() - begun async for _ in Playback(load([path]), "TEST:THING", speed=100).batches()]
         assert moments[0] < 0.1 <= moments[1] < 0.2 <= moments[2]
 
+    async def test_a_gap_of_two_centuries_ends_too(self, recorded):
+        path = recorded(trades("0,1,1", f"{2**63 - 1},2,1"))
+        playback = Playback(load([path]), "TEST:THING", speed=1e300)
+        async with asyncio.timeout(5):
+            ticks = [tick async for batch in playback.batches() for tick in batch]
+        assert [tick.price for tick in ticks] == [1.0, 2.0]
+
     def test_sizes_finer_than_the_lot_step_are_rounded_and_counted(self, recorded):
         recording = load([recorded(trades(f"{NOON},1,0.004", f"{NOON},1,0.005", f"{NOON},1,0.01"))])
         coarse, rounded = recording.in_steps(100)
         assert coarse.lots.tolist() == [0, 1, 1]
         assert rounded == 2
         assert recording.in_steps(10**9)[0].lots.tolist() == [4 * 10**6, 5 * 10**6, 10**7]
+
+
+class TestDoubts:
+    def doubted(self, *paths: Path) -> list[str]:
+        doubts = Doubts()
+        load(paths, doubts=doubts)
+        return doubts.words()
+
+    def test_nothing_odd_is_nothing_said(self, recorded):
+        assert self.doubted(recorded(trades(f"{NOON},1,1"))) == []
+
+    def test_milliseconds_among_nanoseconds_are_named_with_their_line(self, recorded):
+        good = recorded(trades(f"{NOON},1,1"), "a.csv")
+        path = recorded(trades(f"{NOON},1,1", "", "1356998659486,10,1", f"{NOON},1,1", "1356998659487,10,1"), "b.csv")
+        assert self.doubted(good, path) == [
+            f"{path}, line 4: a tick of 1970-01-01 00:22 (and 1 more like it): are the times in ts_ns really nanoseconds?"
+        ]
+
+    def test_prices_that_are_not_above_zero_are_named_too(self, recorded):
+        path = recorded(trades(f"{NOON},1,1", f"{NOON},-37.63,1"))
+        assert self.doubted(path) == [f"{path}, line 3: a price of -37.63: taken as written"]
 
 
 def shared(relative: str) -> Path:
