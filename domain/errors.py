@@ -9,7 +9,9 @@
     │   └── NaiveTime
     ├── UnknownSymbol                   404
     ├── UnreadableFile                  a recording with a broken line; names file and line
+    ├── Conflict                        not in this state, or not twice: 409
     ├── StoreUnavailable                a store does not answer: 503, retried
+    │   └── LeaseLost                   somebody else writes this series now
     └── ProviderError                   theirs: 502
         ├── ProviderUnavailable         retried
         ├── ProviderRejected            not retried: asking again gives the same answer
@@ -45,8 +47,16 @@ class UnreadableFile(PocketQuantError):
     """A file with a line that cannot be understood; the message names the file and the line."""
 
 
+class Conflict(PocketQuantError):
+    """What is asked does not fit the state of things: they have ended, or the same key was used for something else."""
+
+
 class StoreUnavailable(PocketQuantError):
     """A database does not answer; what was asked may be asked again."""
+
+
+class LeaseLost(StoreUnavailable):
+    """Another process holds the lease on this series by now; what was to be written is left to it."""
 
 
 class ProviderError(PocketQuantError):

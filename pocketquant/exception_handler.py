@@ -16,6 +16,7 @@ PROBLEM_TYPE = "application/problem+json"
 STATUS_OF: dict[type[errors.PocketQuantError], int] = {
     errors.UnknownSymbol: 404,
     errors.InvalidRequest: 400,
+    errors.Conflict: 409,
     errors.UnreadableFile: 400,
     errors.StoreUnavailable: 503,
     errors.ProviderUnavailable: 503,
@@ -29,6 +30,7 @@ TITLES = {
     404: "Not found",
     405: "Method not allowed",
     406: "Not acceptable",
+    409: "Conflict",
     415: "Unsupported media type",
     429: "Too many requests",
     500: "Internal error",

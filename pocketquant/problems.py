@@ -18,6 +18,7 @@ _MEANINGS = {
     404: "There is nothing at this address.",
     405: "The address exists and does not take this method.",
     406: "None of the formats in Accept can be given.",
+    409: "What is asked does not fit the state of things.",
     415: "The body is of a type that is not read here.",
     429: "Too much was asked; Retry-After says when to come back.",
     500: "A fault of ours; the log has it under the request id.",
