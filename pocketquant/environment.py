@@ -24,6 +24,7 @@ KNOWN = frozenset(
         "DEBUG",
         "DEMO_MARKET_PORT",
         "DEMO_MARKET_URL",
+        "DEMO_REQUESTS_PER_MINUTE",
         "LOG_LEVEL",
         "MONGODB_DATABASE",
         "MONGODB_URI",
@@ -33,6 +34,7 @@ KNOWN = frozenset(
         "POCKETQUANT_VAR",
         "REDIS_URL",
         "SECRET_KEY",
+        "TRADINGVIEW_REQUESTS_PER_MINUTE",
         "TRADINGVIEW_SEARCH_URL",
         "TRADINGVIEW_TOKEN",
         "TRADINGVIEW_URL",
@@ -103,6 +105,14 @@ class Environment:
         value = self.text(name, str(default))
         if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 65535):
             self.problems.append(f"{name}={value} must be a port from 1 to 65535")
+            return default
+        return int(value)
+
+    def count(self, name: str, default: int) -> int:
+        """A whole number above 0."""
+        value = self.text(name, str(default))
+        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 1_000_000_000):
+            self.problems.append(f"{name}={value} must be a whole number from 1 to 1000000000")
             return default
         return int(value)
 

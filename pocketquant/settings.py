@@ -26,6 +26,10 @@ except OSError as error:
     raise ImproperlyConfigured(
         f"The data folder cannot be made: {error}. Set POCKETQUANT_VAR to one that can."
     ) from None
+if not os.access(VAR_DIR, os.W_OK | os.X_OK):
+    raise ImproperlyConfigured(
+        f"The data folder {VAR_DIR} cannot be written. Change its owner, or set POCKETQUANT_VAR to another."
+    )
 
 
 def _secret_key() -> str:
@@ -48,7 +52,12 @@ def _secret_key() -> str:
     return path.read_text().strip()
 
 
-SECRET_KEY = _secret_key()
+try:
+    SECRET_KEY = _secret_key()
+except OSError as error:
+    raise ImproperlyConfigured(
+        f"The data folder cannot be used: {error}. Is it another user's? Change its owner, or set POCKETQUANT_VAR."
+    ) from None
 DEBUG = env.flag("DEBUG")
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", [])
@@ -179,7 +188,7 @@ CHANNEL_LAYERS = {
         "CONFIG": {"hosts": [{"address": redis_url(2), "socket_timeout": None}]},
     }
 }
-Q_CLUSTER = {
+Q_CLUSTER: dict[str, Any] = {
     "name": "pocketquant",
     "orm": "default",
     "workers": 2,
@@ -233,6 +242,11 @@ DEMO_MARKET_URL = env.url(
     (_running and _running.demo_market_url) or f"ws://127.0.0.1:{DEMO_MARKET_PORT}/socket.io/websocket",
     ("ws", "wss"),
 )
+# How many requests of history a minute all our processes together make of each provider.
+REQUESTS_PER_MINUTE = {
+    "demo": env.count("DEMO_REQUESTS_PER_MINUTE", 12_000),
+    "tradingview": env.count("TRADINGVIEW_REQUESTS_PER_MINUTE", 120),
+}
 BASE_URL = (_running and _running.url) or f"http://127.0.0.1:{PORT}"
 
 # Logs
