@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import select
 import socket
+import urllib.error
+import urllib.request
 
 
 class HttpProbe:
@@ -42,3 +45,17 @@ def accepts_tcp(host: str, port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=0.5):
         return True
     return False
+
+
+def unwell(address: str, *, timeout_seconds: float = 10.0) -> dict[str, str]:
+    """The checks on the site's readiness page that do not pass, and what each says. This one waits for its answer."""
+    try:
+        with urllib.request.urlopen(address, timeout=timeout_seconds) as answer:  # noqa: S310 - our own http address
+            body = answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            body = error.read()
+    except OSError as error:
+        return {"The site": str(error)}
+    checks = json.loads(body)["checks"]
+    return {name: check["said"] for name, check in checks.items() if check["status"] != "pass"}

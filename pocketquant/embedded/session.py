@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pocketquant import settings
-from pocketquant.embedded import leftovers, parts, ports
+from pocketquant.embedded import leftovers, parts, ports, probes
 from pocketquant.embedded.errors import EmbeddedError
 from pocketquant.embedded.lock import AlreadyRunning, Lock
 from pocketquant.embedded.part import Part
@@ -99,8 +99,18 @@ class Greeting:
 
     def say(self) -> None:
         self.terminal.say(f"\nReady after {time.time() - self.began:.1f} s. Open {self.base_url}/")
+        if not (settings.MONGODB_IS_EMBEDDED and settings.REDIS_IS_EMBEDDED):
+            self._say_who_is_away()
         if self.link_file.exists() and self.link_file.stat().st_mtime >= self.began:
             self.terminal.whisper(f"Sign in, once and within 15 minutes: {self.link_file.read_text().strip()}")
         else:
             self.terminal.say("Signed out? `.venv/bin/python manage.py signin` prints a link that lets you in.")
         self.terminal.say(f"Ctrl-C ends everything. Logs: {parts.LOGS}\n")
+
+    def _say_who_is_away(self) -> None:
+        """Servers that are not ours to start may not be there: the site itself is asked what it misses."""
+        for name, said in probes.unwell(f"{self.base_url}/readyz").items():
+            if name != "streamer":  # it has only begun
+                self.terminal.say(
+                    f"But {name} {said}: the rest waits for it. `.venv/bin/python manage.py doctor` says what to do."
+                )

@@ -261,3 +261,25 @@ def test_servers_of_ones_own_replace_the_embedded_ones(tmp_path):
         assert own.processes() == []
     finally:
         own.run.end()
+
+
+def test_a_server_of_ones_own_that_is_away_is_named_at_the_start(tmp_path):
+    own = Site(tmp_path / "var")
+    own.env["REDIS_URL"] = "redis://127.0.0.1:1"
+    own.start("--no-demo", "--port", "18100")
+    try:
+        own.wait_until_ready()
+        assert "But redis does not answer: the rest waits for it." in own.run.text
+        assert "But streamer" not in own.run.text
+    finally:
+        own.run.end()
+
+
+def test_a_data_folder_that_cannot_be_used_is_said_in_a_sentence():
+    """Nobody, root included, makes files in /proc."""
+    own = Site("/proc")
+    said = own.manage("up")
+    assert said.returncode == 2
+    assert said.stderr.startswith("The data folder ")
+    assert "POCKETQUANT_VAR" in said.stderr
+    assert "Traceback" not in said.stderr
