@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,11 @@ from accounts.models import User
 
 class Command(BaseCommand):
     help = "Example: manage.py signin\n\nPrints a link that signs you in once, within 15 minutes; earlier links end."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(
+            prog_name, subcommand, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs
+        )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", default=services.OWNER, help="who signs in (default: %(default)s)")
