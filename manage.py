@@ -6,6 +6,8 @@ import sys
 
 
 def main() -> int:
+    if sys.stderr is None:  # closed from the start: whatever would say a word there would fail, logging before all
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115  # as long as the process, and pathlib costs 10 ms
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pocketquant.settings")
     if sys.argv[1:2] == ["up"]:
         # Before Django is set up, which takes a second: the servers start meanwhile.

@@ -35,6 +35,11 @@ class Recording:
     def __len__(self) -> int:
         return len(self.time_ns)
 
+    @property
+    def span_seconds(self) -> float:
+        """From the first tick to the last."""
+        return (int(self.time_ns[-1]) - int(self.time_ns[0])) / 10**9 if len(self) else 0.0
+
     def in_steps(self, lots_per_unit: int) -> tuple[Recording, int]:
         """The same with sizes in ``1 / lots_per_unit``, and how many sizes had to be rounded to that (half up)."""
         scale = self.lots_per_unit

@@ -29,24 +29,38 @@ def bulk_lines(symbol: str, fold: BulkFold, lots_per_unit: int) -> Iterator[byte
         yield from _column_lines(symbol, interval, columns, lots_per_unit, last_ns)
 
 
-async def live_lines(
-    instrument: Instrument, recording: Recording, *, speed: float = math.inf
-) -> AsyncIterator[list[bytes]]:
-    """The same bars out of the live fold, each as soon as nothing can change it any more, in batches."""
-    # Nothing is stored, so sizes stay as fine as they were recorded; and nothing is late in a recording.
-    instrument = replace(instrument, lots_per_unit=recording.lots_per_unit, delay_seconds=0)
-    fold = Aggregator(grace_ns=0)
-    fold.follow(instrument, lateness_ns=0)
-    closed: dict[tuple[Interval, datetime], Bar] = {}
-    async for ticks in Playback(recording, instrument.symbol, speed=speed).batches():
-        fold.add_many(ticks, None)
-        if settled := _settled(fold, closed):
-            yield [_bar_line(bar) for bar in settled]
-    if len(recording):
-        fold.close_due(int(recording.time_ns[-1]))
-    ended = [*_settled(fold, closed), *closed.values()]
-    running = [bar for interval in Interval if (bar := fold.forming(instrument.symbol, interval))]
-    yield [_bar_line(bar) for bar in ended] + [_bar_line(bar, forming=True) for bar in running]
+class LiveBars:
+    """The same bars out of the live fold, each as soon as nothing can change it any more."""
+
+    def __init__(self, instrument: Instrument, recording: Recording, *, speed: float = math.inf) -> None:
+        # Nothing is stored, so sizes stay as fine as they were recorded; and nothing is late in a recording.
+        instrument = replace(instrument, lots_per_unit=recording.lots_per_unit, delay_seconds=0)
+        self._symbol, self._recording = instrument.symbol, recording
+        self._playback = Playback(recording, instrument.symbol, speed=speed)
+        self._fold = Aggregator(grace_ns=0)
+        self._fold.follow(instrument, lateness_ns=0)
+
+    @property
+    def played(self) -> int:
+        """How many ticks were taken so far."""
+        return self._playback.played
+
+    @property
+    def out_of_session(self) -> int:
+        """How many of them are in no bar. None is late: a recording is played in the order of its times."""
+        return self._fold.counts(self._symbol).out_of_session
+
+    async def lines(self) -> AsyncIterator[list[bytes]]:
+        """A JSON line for each bar, in batches; one even where no bar has settled."""
+        fold, closed = self._fold, dict[tuple[Interval, datetime], Bar]()
+        async for ticks in self._playback.batches():
+            fold.add_many(ticks, None)
+            yield [_bar_line(bar) for bar in _settled(fold, closed)]
+        if len(self._recording):
+            fold.close_due(int(self._recording.time_ns[-1]))
+        ended = [*_settled(fold, closed), *closed.values()]
+        running = [bar for interval in Interval if (bar := fold.forming(self._symbol, interval))]
+        yield [_bar_line(bar) for bar in ended] + [_bar_line(bar, forming=True) for bar in running]
 
 
 def _settled(fold: Aggregator, closed: dict[tuple[Interval, datetime], Bar]) -> list[Bar]:

@@ -157,6 +157,7 @@ class TestBars:
         [
             ({"symbol": "xrpeth"}, "write EXCHANGE:TICKER"),
             ({"calendar": "XMARS"}, "no calendar 'XMARS'"),
+            ({"calendar": ""}, "no calendar ''"),
             ({"bars": "{recording}"}, "is one of the recordings"),
             ({"bars": "no/such/folder/bars"}, "there is no such folder"),
             ({"bars": None, "calendar": "24/7"}, "--calendar goes with --bars"),
@@ -171,8 +172,49 @@ class TestBars:
 
     @pytest.mark.parametrize("speed", ["0", "-1", "nan", "inf", "fast"])
     def test_a_speed_that_is_none_is_refused(self, recording, speed):
-        with pytest.raises(CommandError, match="--speed"):
+        with pytest.raises(CommandError, match=f"--speed: '{speed}' is neither a number above 0 nor max"):
             command(recording, bars="-", speed=speed)
+
+    def test_a_file_given_twice_would_count_twice(self, recording):
+        with pytest.raises(CommandError, match="is given twice") as raised:
+            command(recording, recording, bars="-")
+        assert raised.value.returncode == 2
+
+    @pytest.mark.parametrize("speed", ["max", "1e15"])
+    def test_the_counts_are_said_at_the_end(self, tmp_path, speed):
+        path, words = tmp_path / "ticks.csv", io.StringIO()
+        path.write_text(f"ts_ns,price,size\n{TEN * NS},1,1\n{(TEN + 4 * 3600) * NS},2,1\n")  # 06:00 and 10:00 there
+        command(path, bars="-", calendar="XNYS", speed=speed, words=words)
+        assert words.getvalue() == "2 ticks, 1 of them outside every session\n"
+
+    @pytest.mark.parametrize("speed", ["max", "1e15"])
+    def test_prices_below_zero_make_bars_and_are_said(self, tmp_path, speed):
+        path, words, out = tmp_path / "ticks.csv", io.StringIO(), io.StringIO()
+        path.write_text(f"ts_ns,price,size\n{TEN * NS},0.01,1\n{TEN * NS},-37.63,1\n{TEN * NS},0,1\n{TEN * NS},-1,1\n")
+        command(path, bars="-", speed=speed, words=words, out=out)
+        bar = json.loads(out.getvalue().splitlines()[0])
+        assert (bar["open"], bar["high"], bar["low"], bar["close"]) == (0.01, 0.01, -37.63, -1.0)
+        assert "line 3: a price of -37.63 (and 2 more like it): taken as written" in words.getvalue()
+
+    @pytest.mark.parametrize("speed", ["max", "1e15"])
+    def test_the_middle_of_quotes_carries_no_dust(self, tmp_path, speed):
+        path = tmp_path / "ticks.csv"
+        path.write_text(f"ts_ns,bid,ask\n{TEN * NS},1.1,1.3\n")
+        assert replay(path, price="mid", speed=speed)[0]["close"] == 1.2
+
+    def test_both_ways_give_the_same_middles_of_real_quotes(self):
+        path = shared("ticks/fxcm_eurusd_20140504_quote_ticks.csv.gz")
+        at_once, one_by_one = (by_key(replay(path, price="mid", speed=speed)) for speed in ("max", "1e15"))
+        assert at_once == one_by_one
+        assert all(round(bar["close"], 6) == bar["close"] for bar in at_once.values())
+
+    def test_a_replay_of_days_says_how_long_it_takes(self, recording, tmp_path):
+        later = tmp_path / "later.csv"
+        later.write_text(f"ts_ns,price,size\n{(TEN + 10 * 86_400) * NS},1,1\n")
+        process = TestAsAProcess().start(tmp_path, recording, later, "--symbol", SYMBOL, "--bars", "-", "--speed", "2")
+        assert process.stderr.readline() == "at this speed it takes 5.0 days\n"
+        process.terminate()
+        process.communicate(timeout=20)
 
 
 class TestAsAProcess:
@@ -202,21 +244,73 @@ class TestAsAProcess:
         assert (done.returncode, done.stdout) == (1, "")
         assert "cut.csv.gz, line 3: damaged or cut short" in done.stderr
 
-    def test_an_interrupt_leaves_no_half_of_a_file(self, recording, tmp_path):
+    def start(self, tmp_path: Path, *arguments: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), "replay", *map(str, arguments)],
+            env={**os.environ, "POCKETQUANT_VAR": str(tmp_path / "var")},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            # A shell starts what it sends to the background with interrupts ignored, and the tests may be among that.
+            preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGHUP)],
+        )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("number", "code", "words"),
+        [
+            (signal.SIGINT, 130, "interrupted"),
+            (signal.SIGTERM, 143, "ended by SIGTERM"),
+            (signal.SIGHUP, 129, "ended by SIGHUP"),
+        ],
+    )
+    def test_no_signal_leaves_half_of_a_file(self, recording, tmp_path, number, code, words):
         folder = tmp_path / "out"
         folder.mkdir()
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / "manage.py"), "replay", str(recording),
-             "--symbol", SYMBOL, "--bars", str(folder / "bars"), "--speed", "1"],
-            env={**os.environ, "POCKETQUANT_VAR": str(tmp_path / "var")}, stderr=subprocess.PIPE, text=True,
-            # A shell starts what it sends to the background with interrupts ignored, and the tests may be among that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        process = self.start(
+            tmp_path, recording, "--symbol", SYMBOL, "--bars", folder / "bars", "--speed", "1"
         )  # fmt: skip
         wait_for(lambda: list(folder.iterdir()), 30, "it has begun")
-        process.send_signal(signal.SIGINT)
-        _, words = process.communicate(timeout=10)
-        assert (process.returncode, list(folder.iterdir())) == (130, [])
-        assert words.startswith("interrupted")
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
+        assert (process.returncode, list(folder.iterdir())) == (code, [])
+        assert said.startswith(words)
+        assert "Traceback" not in said
+
+    @pytest.mark.parametrize(
+        ("ending", "code", "said"),
+        [
+            ("--bars - >&-", 1, "CommandError: stdout is closed\n"),
+            ("--bars /dev/stdout >&-", 1, "CommandError: stdout is closed\n"),
+            ("--bars - >/dev/full", 1, "CommandError: stdout: No space left on device\n"),
+            ("--bars - --speed 1e15 >/dev/full", 1, "CommandError: stdout: No space left on device\n"),
+            ("--bars /dev/full", 1, "CommandError: /dev/full: No space left on device\n"),
+            ("--bars - 2>&- | wc -l", 0, ""),
+            ("--bars - 2>/dev/full", 0, ""),
+            ("--bars nowhere/bars 2>&-", 2, ""),
+            ("--bars - <&- >&- 2>&-", 1, ""),
+        ],
+    )
+    def test_streams_that_are_closed_or_full(self, recording, tmp_path, ending, code, said):
+        done = self.shell(tmp_path, f'"$1" "$2" replay "$3" --symbol {SYMBOL} {ending}', recording)
+        assert (done.returncode, done.stderr) == (code, said)
+
+    def test_pipes_are_read_as_files_are(self, recording, tmp_path):
+        packed = tmp_path / "ticks.csv.gz"
+        packed.write_bytes(gzip.compress(recording.read_bytes()))
+        for path in (recording, packed):
+            done = self.shell(tmp_path, f'cat "$3" | "$1" "$2" replay /dev/stdin --symbol {SYMBOL} --bars -', path)
+            assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "5 ticks\n", 15)
+
+    def test_a_database_that_was_never_set_up_is_said(self, recording, tmp_path):
+        done = self.run(tmp_path, recording, "--symbol", SYMBOL)
+        assert (done.returncode, done.stderr) == (
+            1, "CommandError: the database is not set up: run `manage.py migrate` first\n"
+        )  # fmt: skip
+
+    def shell(self, tmp_path: Path, line: str, recording: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", line, "sh", sys.executable, str(ROOT / "manage.py"), str(recording)],
+            env={**os.environ, "POCKETQUANT_VAR": str(tmp_path / "var")},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
 
     def test_a_reader_that_goes_away_ends_it_without_a_traceback(self, recording, tmp_path):
         lines = "".join(f"{(TEN + 60 * n) * NS},1,1\n" for n in range(20_000))
@@ -247,6 +341,13 @@ class TestIntoTheSystem:
         assert {bar.state for bar in bars} == {BarState.PROVISIONAL}
         assert repository.latest(symbol.instrument(), Interval.M3, 10) == []
         assert "2 bars stored" in words.getvalue()
+
+    def test_prices_below_zero_are_stored(self, recording, mongo_database, redis_client):
+        symbol = registered(SYMBOL, streaming=False)
+        recording.write_text(f"ts_ns,price,size\n{TEN * NS},-37.63,1\n{TEN * NS},0,1\n{(TEN + 60) * NS},-1,1\n")
+        command(recording, speed="max")
+        [bar] = BarRepository(mongo_database).latest(symbol.instrument(), Interval.M1, 10)
+        assert (bar.open, bar.high, bar.low, bar.close) == (-37.63, 0.0, -37.63, 0.0)
 
     def test_all_bars_of_a_real_recording_arrive(self, mongo_database, redis_client):
         symbol = registered("MTGOX:BTCUSD", streaming=False)
@@ -315,7 +416,7 @@ class TestOnPages:
             await browser.subscribe(SYMBOL)
             await browser.of_type("snapshot")
             await Player(instrument, load([recording]), speed=math.inf, is_shown=False).run(lambda ticks: None)
-            message = await browser.until(lambda message: message["type"] not in ("heartbeat", "status"))
+            message = await browser.until(lambda message: message["type"] not in ("heartbeat", "status", "snapshot"))
             assert (message["type"], message["interval"]) == ("history", "1m")
             assert (message["first"], message["last"]) == ("2019-10-11T10:00:00Z", "2019-10-11T10:01:00Z")
 
@@ -326,5 +427,7 @@ def test_times_that_look_like_milliseconds_are_doubted_aloud(tmp_path: Path, spe
     path, out, words = tmp_path / "ticks.csv", io.StringIO(), io.StringIO()
     path.write_text("ts_ns,price,size\n1356998659486,10,1\n")
     command(path, out=out, words=words, bars="-", speed=speed)
-    assert "the last tick is of 1970-01-01 00:22: are the times in ts_ns really nanoseconds?" in words.getvalue()
+    assert (
+        "ticks.csv, line 2: a tick of 1970-01-01 00:22: are the times in ts_ns really nanoseconds?" in words.getvalue()
+    )
     assert out.getvalue().count("\n") == 13
