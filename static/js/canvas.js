@@ -10,6 +10,7 @@ import { token } from "#theme";
 const VISIBLE_BARS = 130;
 const RIGHT_BARS = 5;
 const VOLUME_SHARE = 0.17;
+const TOP_SHARE = 0.12; // kept free above the candles
 const UNSEEN = 60; // fewer bars than this to the left of the view: time for an older page
 export const AVERAGES = [20, 50];
 
@@ -65,7 +66,7 @@ export class Canvas {
       autoSize: true,
       layout: { fontSize: 11.5, fontFamily: token("--font"), attributionLogo: true },
       crosshair: { mode: 0 },
-      rightPriceScale: { borderVisible: false, minimumWidth: 64, scaleMargins: { top: 0.12, bottom: 0.06 } },
+      rightPriceScale: { borderVisible: false, minimumWidth: 64, scaleMargins: { top: TOP_SHARE, bottom: 0.06 } },
       timeScale: {
         borderVisible: false,
         rightOffset: RIGHT_BARS,
@@ -196,6 +197,13 @@ export class Canvas {
   /** The averages at a bar: [[20, 384.34], [50, 385.22]]. */
   averagesAt(time) {
     return [...this.points].map(([length, points]) => [length, points.findLast((point) => point.time <= time)?.value ?? null]);
+  }
+
+  /** Keep the candles below what covers so many pixels at the top: on a phone the legend has several lines. */
+  reserveTop(pixels) {
+    const height = this.container.clientHeight * (this.volume ? 1 - VOLUME_SHARE : 1);
+    const top = Math.min(0.4, Math.max(TOP_SHARE, pixels / height));
+    this.candles.priceScale().applyOptions({ scaleMargins: { top, bottom: 0.06 } });
   }
 
   showNewest() {

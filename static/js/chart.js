@@ -60,6 +60,8 @@ class ChartPage {
     on("copy-link", () => this.copyLink());
     on("fullscreen", () => (document.fullscreenElement ? document.exitFullscreen() : document.querySelector(".chart-column").requestFullscreen()));
     document.addEventListener("themechange", () => this.canvas.recolour());
+    const legend = document.getElementById("legend");
+    new ResizeObserver(() => this.canvas.reserveTop(legend.offsetTop + legend.offsetHeight)).observe(legend);
     new Shortcuts(document.getElementById("chart"), {
       step: (by) => this.step(by),
       oldest: () => this.canvas.showRange(0, 100),
