@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from typing import cast
 
 import structlog
 from django.conf import settings
@@ -95,6 +96,8 @@ def budget() -> Budget:
     global _budget
     if _budget is None:
         _budget = Budget(
-            settings.REQUESTS_PER_MINUTE, redis_url=settings.REDIS_URL, processes=settings.Q_CLUSTER["workers"]
+            settings.REQUESTS_PER_MINUTE,
+            redis_url=settings.REDIS_URL,
+            processes=cast(int, settings.Q_CLUSTER["workers"]),
         )
     return _budget
