@@ -67,15 +67,17 @@ class Endpoint:
     down_since: float = 0.0
     reason: str = "connecting"
     retry_at: datetime | None = None
+    up_since: float = 0.0
     alive_at: float = 0.0  # the last data of any symbol, or answer to a probe
 
     def lost(self, now: float, reason: str, retry_at: datetime | None) -> None:
-        if self.connected:
+        """A connection that brought nothing does not end the time for which the provider is away."""
+        if self.connected and self.alive_at >= self.up_since:
             self.down_since = now
         self.connected, self.reason, self.retry_at = False, reason, retry_at
 
     def came_up(self, now: float) -> None:
-        self.connected, self.alive_at, self.reason, self.retry_at = True, now, "", None
+        self.connected, self.up_since, self.reason, self.retry_at = True, now, "", None
 
 
 @dataclass(slots=True)
@@ -122,6 +124,9 @@ def judge(endpoint: Endpoint, rhythm: Rhythm, session: Session, now: float) -> t
     if not session.is_open:
         return FeedState.CLOSED, "the market is closed"
     age = now - rhythm.last_at
+    if rhythm.last_at < endpoint.up_since:  # a connection proves nothing: a provider that stalls accepts it too
+        waiting = "connected again, but nothing was said of this symbol yet"
+        return (FeedState.RECONNECTING if age < PATIENCE_SECONDS else FeedState.OFFLINE), waiting
     if age > rhythm.quiet_after:
         return _judge_silence(endpoint, rhythm, now, age)
     if rhythm.delay_seconds:

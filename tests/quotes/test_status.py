@@ -63,6 +63,31 @@ def test_a_lost_connection_is_reconnecting_with_its_reason_and_offline_after_a_m
     assert judge(endpoint, ticking(100.0), OPEN, 161.0) == (FeedState.OFFLINE, "refused again")
 
 
+def test_a_connection_alone_makes_no_symbol_live_or_quiet() -> None:
+    endpoint, rhythm = connected(100.0), ticking(100.0)
+    endpoint.lost(101.0, "stalled", None)
+    endpoint.came_up(102.0)
+    waiting = "connected again, but nothing was said of this symbol yet"
+    for now in (102.1, 109.0, 115.0):
+        assert judge(endpoint, rhythm, OPEN, now) == (FeedState.RECONNECTING, waiting)
+    assert judge(endpoint, rhythm, OPEN, 161.0) == (FeedState.OFFLINE, waiting)
+    rhythm.beat(161.5)
+    assert state(endpoint, rhythm, 161.6) is FeedState.LIVE
+
+
+def test_connections_that_bring_nothing_do_not_hide_for_how_long_a_provider_is_away() -> None:
+    endpoint = connected(100.0)
+    endpoint.lost(101.0, "stalled", None)
+    for now in range(102, 170, 10):
+        endpoint.came_up(now)
+        endpoint.lost(now + 9, "stalled again", None)
+    assert judge(endpoint, ticking(100.0), OPEN, 172.0) == (FeedState.OFFLINE, "stalled again")
+    endpoint.came_up(175.0)
+    endpoint.alive_at = 176.0
+    endpoint.lost(180.0, "once more", None)
+    assert judge(endpoint, ticking(176.0), OPEN, 181.0) == (FeedState.RECONNECTING, "once more")
+
+
 def test_a_refused_symbol_is_an_error_until_data_comes() -> None:
     rhythm = ticking(100.0)
     rhythm.error = "no such symbol"
