@@ -208,3 +208,21 @@ def test_more_bars_than_a_transaction_holds_are_all_stored(repository):
 def test_a_store_that_does_not_answer_is_told_from_every_other_error(tmp_path):
     with pytest.raises(StoreUnavailable):
         connect(f"mongodb://{str(tmp_path / 'no.sock').replace('/', '%2F')}/?directConnection=true", timeout_ms=50)
+
+
+def test_a_key_is_found_by_its_position_from_either_end(repository):
+    repository.save(BITCOIN, M1, [bar(n) for n in (0, 1, 4, 5)])
+    minute = int(START.timestamp()) // 60
+
+    def key(position, **options):
+        found = repository.key_at(BITCOIN, M1, START + timedelta(minutes=1), None, position=position, **options)
+        return None if found is None else found // 60 - minute
+
+    assert [key(n) for n in range(4)] == [1, 4, 5, None]
+    assert [key(n, newest_first=True) for n in range(4)] == [5, 4, 1, None]
+
+
+def test_bars_are_the_same_however_few_are_fetched_at_once(repository):
+    bars = [bar(n) for n in range(25)]
+    repository.save(BITCOIN, M1, bars)
+    assert [row.close for row in repository.rows(BITCOIN, M1, None, None, batch=4)] == [one.close for one in bars]
