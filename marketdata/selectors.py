@@ -1,128 +1,215 @@
-"""Answers that draw on several stores: bars of some symbols, and how complete they are."""
+"""Bars of some symbols together, by time: read as far as somebody looks, cut into pages."""
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from domain.bar import BarState
 from domain.instrument import Instrument
-from marketdata.completeness import Missing, completeness
+from marketdata.columns import Found
+from marketdata.completeness import GRACE_SECONDS
 from marketdata.documents import Row, instant
+from marketdata.filling import Filling
 from marketdata.query import BarsQuery
-from marketdata.repository import BarRepository
+from marketdata.repository import BATCH, BarRepository
+
+Place = tuple[int, int]  # open_time of a bar, and the position of its symbol in the question
+_LEAST_BATCH = 100
 
 
-class Found(NamedTuple):
-    """A bar and the position of its symbol in the question."""
+class Extent(NamedTuple):
+    """Where a page lies: behind the place ``begin`` and up to the place ``last``, which belongs to it.
 
-    position: int
-    row: Row
+    None: as far as the question goes. ``more``: whether bars follow. ``returned``: how many it has, if known.
+    """
+
+    begin: Place | None
+    last: Place | None
+    more: bool
+    returned: int | None
 
     @property
-    def place(self) -> tuple[int, int]:
-        return self.row.open_time, self.position
+    def after(self) -> Place | None:
+        """The place from which the next page goes on; None if there is no more."""
+        return self.last if self.more else None
 
 
-class Page(NamedTuple):
-    """Bars in the order that was asked for; ``after`` is the place to go on from, None if there is no more."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A question about the bars of ``instruments`` at ``now`` (epoch seconds).
 
-    bars: list[Found]
-    after: tuple[int, int] | None
+    ``forming``: the forming bars that may take part, by the position of their symbol.
+    """
+
+    query: BarsQuery
+    instruments: Sequence[Instrument]
+    repository: BarRepository
+    now: int
+    forming: Mapping[int, Row]
+
+    def page(self) -> tuple[list[Found], Extent]:
+        """The bars of the page in the order that was asked for, all at once."""
+        query = self.query
+        found = self._merged(None, newest_first=not query.reads_forward, most=query.offset + query.limit + 1)
+        skipped = list(itertools.islice(found, query.offset))
+        bars = list(itertools.islice(found, query.limit + 1))
+        more = len(bars) > query.limit
+        bars = bars[: query.limit]
+        extent = Extent(
+            begin=skipped[-1].place if skipped else query.after,
+            last=bars[-1].place if bars else None,
+            more=more,
+            returned=len(bars),
+        )
+        return (bars if query.reads_forward or not query.is_ascending else bars[::-1]), extent
+
+    def extent(self) -> Extent:
+        """Where the page lies that ``page`` would give, holding none of its bars."""
+        query = self.query
+        if len(self.instruments) == 1 and query.fill == "none" and not self.forming:
+            return self._extent_of_one()
+        begin, last, count = query.after, None, 0
+        for found in self._merged(None, newest_first=not query.reads_forward, most=query.offset + query.limit + 1):
+            count += 1
+            if count <= query.offset:
+                begin = found.place
+            elif count <= query.offset + query.limit:
+                last = found.place
+        returned = min(max(0, count - query.offset), query.limit)
+        return Extent(begin, last, count > query.offset + query.limit, returned)
+
+    def _extent_of_one(self) -> Extent:
+        """The same by two looks at the series: the bars that are passed over stay in the store."""
+        query, forward = self.query, self.query.reads_forward
+        begin = query.after
+        if query.offset:
+            key = self._key_at(query.offset - 1)
+            begin = (key, 0) if key is not None else self._behind_everything()
+        following = self._key_at(query.offset + query.limit)
+        if following is None:
+            return Extent(begin, None, more=False, returned=None)
+        # Any place between the last bar of the page and the one that follows parts them.
+        return Extent(begin, (following - 1 if forward else following + 1, 0), more=True, returned=query.limit)
+
+    def _key_at(self, position: int) -> int | None:
+        start, end = bounds(self.query, 0, self.query.after, None)
+        return self.repository.key_at(
+            self.instruments[0],
+            self.query.interval,
+            None if start is None else instant(start),
+            None if end is None else instant(end),
+            position=position,
+            newest_first=not self.query.reads_forward,
+        )
+
+    def _behind_everything(self) -> Place:
+        """The place behind the last bar: what was skipped is more than there is."""
+        key = self.repository.key_at(
+            self.instruments[0], self.query.interval, None, None, position=0, newest_first=self.query.reads_forward
+        )
+        return (key or 0, 0)
+
+    def stream(self, extent: Extent) -> Iterator[Found]:
+        """The bars of the page at ``extent``, read as they are taken, in the order that was asked for."""
+        question = replace(self.query, after=extent.begin)
+        return replace(self, query=question)._merged(extent.last, newest_first=not self.query.is_ascending, most=None)
+
+    def _merged(self, last: Place | None, *, newest_first: bool, most: int | None) -> Iterator[Found]:
+        streams = [
+            self._stream(position, last, newest_first=newest_first, most=most)
+            for position in range(len(self.instruments))
+        ]
+        if len(streams) == 1:
+            return streams[0]
+        return heapq.merge(*streams, key=_place, reverse=newest_first)
+
+    def _stream(self, position: int, last: Place | None, *, newest_first: bool, most: int | None) -> Iterator[Found]:
+        """The bars of one symbol, made-up and forming ones among them."""
+        query, instrument = self.query, self.instruments[position]
+        start, end = bounds(query, position, query.after, last)
+        rows = self.repository.rows(
+            instrument,
+            query.interval,
+            None if start is None else instant(start),
+            None if end is None else instant(end),
+            limit=most,
+            newest_first=newest_first,
+            batch=self._batch(most),
+        )
+        flagged: Iterator[tuple[Row, bool]] = zip(rows, itertools.repeat(False))
+        if query.fill != "none":
+            flagged = self._filling(instrument, start, end).fill(rows, most, newest_first=newest_first)
+        forming = self.forming.get(position)
+        if forming and (start is None or start <= forming.open_time) and (end is None or forming.open_time < end):
+            flagged = _with_forming(flagged, forming, newest_first=newest_first)
+        return (Found(position, row, is_filled) for row, is_filled in flagged)
+
+    def _batch(self, most: int | None) -> int:
+        """Of many symbols only a part of each is likely to be looked at."""
+        fair = BATCH if most is None else 2 * most // len(self.instruments)
+        return max(_LEAST_BATCH, min(BATCH, fair))
+
+    def _filling(self, instrument: Instrument, start: int | None, end: int | None) -> Filling:
+        interval = self.query.interval
+
+        def close_before(key: int) -> float | None:
+            before = self.repository.rows(instrument, interval, None, instant(key), limit=1, newest_first=True)
+            return next((row.close for row in before), None)
+
+        return Filling(
+            how=self.query.fill,
+            calendar=instrument.calendar,
+            interval=interval,
+            start=start,
+            end=self.now if end is None else min(end, self.now),
+            until=self.now - instrument.delay_seconds - GRACE_SECONDS,
+            close_before=functools.cache(close_before),
+        )
 
 
-def find_page(query: BarsQuery, instruments: Sequence[Instrument], repository: BarRepository) -> Page:
-    """At most ``query.limit`` bars of all instruments together, by time and then by the order of the symbols."""
+def _place(found: Found) -> Place:
+    return found.place
+
+
+def _with_forming(
+    flagged: Iterator[tuple[Row, bool]], forming: Row, *, newest_first: bool
+) -> Iterator[tuple[Row, bool]]:
+    """``forming`` at the newest end, unless what is stored has come as far: then it closed in between."""
+    if newest_first:
+        newest = next(flagged, None)
+        if newest is None or newest[0].open_time < forming.open_time:
+            yield forming, False
+        if newest is not None:
+            yield newest
+        yield from flagged
+        return
+    last = None
+    for last in flagged:
+        yield last
+    if last is None or last[0].open_time < forming.open_time:
+        yield forming, False
+
+
+def bounds(query: BarsQuery, position: int, begin: Place | None, last: Place | None) -> tuple[int | None, int | None]:
+    """The keys ``[start, end)`` of the symbol at ``position`` that lie behind ``begin`` and up to ``last``."""
     forward = query.reads_forward
-    streams = [
-        _stream(query, position, instrument, repository, forward) for position, instrument in enumerate(instruments)
-    ]
-    merged = (
-        heapq.merge(*streams, key=lambda found: found.place, reverse=not forward) if len(streams) > 1 else streams[0]
-    )
-    bars = list(itertools.islice(merged, query.limit + 1))
-    after = bars[query.limit - 1].place if len(bars) > query.limit else None
-    bars = bars[: query.limit]
-    return Page(bars if forward or not query.is_ascending else bars[::-1], after)
-
-
-def _stream(
-    query: BarsQuery, position: int, instrument: Instrument, repository: BarRepository, forward: bool
-) -> Iterator[Found]:
     start, end = query.start, query.end
-    if query.after is not None:
-        edge = _edge(query.after, position, forward)
+    if begin is not None:
+        edge = _edge(begin, position, forward)
         start, end = (edge, end) if forward else (start, edge)
-    rows = repository.rows(
-        instrument,
-        query.interval,
-        None if start is None else instant(start),
-        None if end is None else instant(end),
-        limit=query.limit + 1,
-        newest_first=not forward,
-    )
-    return (Found(position, row) for row in rows)
+    if last is not None:
+        edge = _edge(last, position, forward)
+        start, end = (start, edge) if forward else (edge, end)
+    return start, end
 
 
-def _edge(place: tuple[int, int], position: int, forward: bool) -> int:
+def _edge(place: Place, position: int, forward: bool) -> int:
     """The key that parts two pages for one symbol: a page ended at ``place``, and symbols behind the one that it
     ended with still have their bar of that moment to come.
     """
     moment, last = place
     return moment + (position <= last if forward else position < last)
-
-
-def describe(query: BarsQuery, page: Page, instruments: Sequence[Instrument], *, now: int) -> dict[str, Any]:
-    """The part of ``meta`` that tells what the page holds and what is missing from its range."""
-    rows = [found.row for found in page.bars]
-    sources = Counter([row.source for row in rows])
-    expected: int | None = 0
-    omitted = 0
-    missing = []
-    for position, instrument in enumerate(instruments):
-        keys = {found.row.open_time for found in page.bars if found.position == position}
-        bounds = _bounds(query, page, position, now)
-        known = bounds and completeness(
-            instrument.calendar, query.interval, *bounds, keys, now=now - instrument.delay_seconds
-        )
-        if not known:
-            expected = None
-            continue
-        expected = None if expected is None else expected + known.expected
-        omitted += known.omitted
-        missing += [_range(instrument, gap) for gap in known.missing]
-    return {
-        "expected": expected,
-        "returned": len(page.bars),
-        "missing": missing,
-        "missing_omitted": omitted,
-        "sources": {source.value: count for source, count in sources.items()},
-        "provisional": sum(row.state is BarState.PROVISIONAL for row in rows),
-        "partial": sum(row.partial for row in rows),
-    }
-
-
-def _range(instrument: Instrument, gap: Missing) -> dict[str, Any]:
-    return {"symbol": instrument.symbol, "start": instant(gap.start), "end": instant(gap.end), "bars": gap.bars}
-
-
-def _bounds(query: BarsQuery, page: Page, position: int, now: int) -> tuple[int, int] | None:
-    """The keys ``[start, end)`` of a symbol that this page speaks for; None if they have no beginning.
-
-    Where the page was cut by the limit, or goes on after another, that is where the pages part; elsewhere the range
-    as it was asked, until now at most, and from the first bar where no start was asked.
-    """
-    forward = query.reads_forward
-    start, end = query.start, now if query.end is None else min(query.end, now)
-    if query.after is not None:
-        edge = _edge(query.after, position, forward)
-        start, end = (edge, end) if forward else (start, edge)
-    if page.after is not None:
-        edge = _edge(page.after, position, forward)
-        start, end = (start, edge) if forward else (edge, end)
-    if start is None:
-        start = min((found.row.open_time for found in page.bars), default=None)
-    return None if start is None or start > end else (start, end)

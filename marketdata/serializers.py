@@ -5,21 +5,61 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema_field
 from rest_framework import serializers
 
+from domain.bar import BarSource, BarState
 from domain.interval import Interval
-from marketdata.query import DEFAULT_LIMIT, MOST_BARS, MOST_SYMBOLS, ORDERS, SHAPES, TIMES
+from marketdata.columns import DEFAULT_FIELDS, FIELDS
+from marketdata.formats import FORMATS, JSON
+from marketdata.query import (
+    DEFAULT_LIMIT,
+    FILLS,
+    MOST_BARS,
+    MOST_SKIPPED,
+    MOST_STREAMED,
+    MOST_SYMBOLS,
+    ORDERS,
+    SHAPES,
+    TIMES,
+)
+
+
+@extend_schema_field({"oneOf": [{"type": "string", "format": "date-time"}, {"type": "integer"}]})
+class MomentField(serializers.Field[Any, Any, Any, Any]):
+    """ISO with ``Z``, or a number where ``time`` asks for it."""
 
 
 class BarSerializer(serializers.Serializer[Any]):
-    symbol = serializers.CharField(help_text="EXCHANGE:TICKER")
-    open_time = serializers.DateTimeField(help_text="the bar's key; epoch seconds, ms or ns with `time`")
-    open = serializers.FloatField()
-    high = serializers.FloatField()
-    low = serializers.FloatField()
-    close = serializers.FloatField()
-    volume = serializers.FloatField(help_text="in units of the base currency")
+    """Which fields there are is said by `fields`."""
+
+    symbol = serializers.CharField(required=False, help_text="EXCHANGE:TICKER")
+    open_time = MomentField(required=False, help_text="the bar's key; epoch seconds, ms or ns with `time`")
+    close_time = MomentField(required=False, help_text="the first instant after the bar")
+    open = serializers.FloatField(required=False)
+    high = serializers.FloatField(required=False)
+    low = serializers.FloatField(required=False)
+    close = serializers.FloatField(required=False)
+    volume = serializers.FloatField(required=False, help_text="in units of the base currency")
+    trades = serializers.IntegerField(required=False, allow_null=True, help_text="null where they are not counted")
+    interval = serializers.ChoiceField(required=False, choices=[interval.value for interval in Interval])
+    state = serializers.ChoiceField(
+        required=False,
+        allow_null=True,
+        choices=[state.value for state in BarState],
+        help_text="final: as the provider's history has it; provisional: ours, not confirmed yet; forming: its span is "
+        "not over. Always there with `include_forming`",
+    )
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # a field, which the metaclass takes away
+        required=False, allow_null=True, choices=[source.value for source in BarSource]
+    )
+    partial = serializers.BooleanField(  # type: ignore[assignment]  # the same
+        required=False, help_text="ticks of it are known to be missing"
+    )
+    revision = serializers.IntegerField(required=False, help_text="how often a settled value was corrected")
+    filled = serializers.BooleanField(
+        required=False, help_text="made up for a bar that is missing. Always there with `fill`"
+    )
 
 
 class MissingSerializer(serializers.Serializer[Any]):
@@ -29,16 +69,29 @@ class MissingSerializer(serializers.Serializer[Any]):
     bars = serializers.IntegerField()
 
 
+class FreshnessSerializer(serializers.Serializer[Any]):
+    symbol = serializers.CharField()
+    last = serializers.DateTimeField(allow_null=True, help_text="open time of the newest bar that is stored")
+    expected_last = serializers.DateTimeField(
+        allow_null=True, help_text="open time of the newest bar that should be, by the calendar and the feed's delay"
+    )
+    is_current = serializers.BooleanField(allow_null=True, help_text="whether the one reaches the other")
+    updated_at = serializers.DateTimeField(allow_null=True, help_text="when the series last changed")
+    forming_as_of = serializers.DateTimeField(allow_null=True, help_text="when the forming bar was so")
+
+
 class BarsMetaSerializer(serializers.Serializer[Any]):
     interval = serializers.ChoiceField(choices=[interval.value for interval in Interval])
     expected = serializers.IntegerField(
         allow_null=True,
         help_text="bars that the calendars expect in the range of this page; null where that is not known",
     )
-    returned = serializers.IntegerField()
+    returned = serializers.IntegerField(help_text="rows of this page, made-up and forming ones included")
+    filled = serializers.IntegerField(help_text="rows that were made up")
+    truncated = serializers.BooleanField(help_text="whether more bars lie in the range: `next` leads to them")
     missing = MissingSerializer(many=True, help_text="expected and not stored; a minute without a trade has no bar")
     missing_omitted = serializers.IntegerField(help_text="further missing ranges that are not listed")
-    includes_forming = serializers.BooleanField(help_text="always false: forming bars come over /ws/live/")
+    includes_forming = serializers.BooleanField(help_text="whether any row is of a bar whose span is not over")
     provisional = serializers.IntegerField(help_text="bars that the provider's history has not confirmed yet")
     partial = serializers.IntegerField(  # type: ignore[assignment]  # a field, which the metaclass takes away
         help_text="bars of which ticks are known to be missing"
@@ -47,15 +100,40 @@ class BarsMetaSerializer(serializers.Serializer[Any]):
     provider = serializers.CharField(help_text="several are separated by commas")
     data_version = serializers.CharField(help_text="changes with every change of these series")
     updated_at = serializers.DateTimeField(allow_null=True, help_text="when these series last changed")
+    freshness = FreshnessSerializer(many=True)
+    notes = serializers.ListField(child=serializers.CharField(), help_text="what could not be told or given, in words")
+
+
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "array", "items": {"$ref": "#/components/schemas/Bar"}},
+            {"type": "object", "additionalProperties": {"type": "array", "items": {}}},
+        ]
+    }
+)
+class BarsField(serializers.Field[Any, Any, Any, Any]):
+    """An object a bar, or with ``shape=columns`` a list a field."""
 
 
 class BarsSerializer(serializers.Serializer[Any]):
-    bars = BarSerializer(many=True, help_text="with `shape=columns` an object of lists instead")
+    bars = BarsField(help_text="with `shape=columns` an object of lists instead")
     meta = BarsMetaSerializer()
     next = serializers.URLField(allow_null=True, help_text="the page that follows")
 
 
 PROBLEM = OpenApiResponse(OpenApiTypes.OBJECT, description="application/problem+json: what is wrong, by parameter")
+RESPONSES: dict[Any, Any] = {
+    (200, JSON.media_type): BarsSerializer,
+    (200, FORMATS["csv"].media_type): OpenApiTypes.STR,
+    (200, FORMATS["ndjson"].media_type): OpenApiTypes.STR,
+    (200, FORMATS["parquet"].media_type): OpenApiTypes.BINARY,
+    (200, FORMATS["arrow"].media_type): OpenApiTypes.BINARY,
+    400: PROBLEM,
+    403: PROBLEM,
+    404: PROBLEM,
+    503: PROBLEM,
+}
 PARAMETERS = [
     OpenApiParameter("symbols", str, description=f"up to {MOST_SYMBOLS}, with commas between; alias `symbol`"),
     OpenApiParameter("symbol", str, description="alias of `symbols`"),
@@ -63,7 +141,14 @@ PARAMETERS = [
     OpenApiParameter("timeframe", str, description="alias of `interval`; `1D 1W 1mo` are understood"),
     OpenApiParameter("start", str, description="included. ISO with zone, a date, epoch s or ms, `-30d`, `now`"),
     OpenApiParameter("end", str, description="not included"),
-    OpenApiParameter("limit", int, description=f"1 to {MOST_BARS:,} bars; {DEFAULT_LIMIT:,} without"),
+    OpenApiParameter(
+        "limit",
+        int,
+        description=f"1 to {MOST_BARS:,} bars, or {MOST_STREAMED:,} if not json; {DEFAULT_LIMIT:,} without",
+    ),
+    OpenApiParameter(
+        "offset", int, description=f"bars to skip first, at most {MOST_SKIPPED:,}; `next` reaches further"
+    ),
     OpenApiParameter(
         "order",
         str,
@@ -73,6 +158,19 @@ PARAMETERS = [
     ),
     OpenApiParameter("shape", str, enum=SHAPES, description="an object a bar, or a list a field"),
     OpenApiParameter("time", str, enum=TIMES, description="how open_time is written"),
+    OpenApiParameter(
+        "fields", str, description=f"with commas between, of {', '.join(FIELDS)}; {','.join(DEFAULT_FIELDS)} without"
+    ),
+    OpenApiParameter(
+        "fill",
+        str,
+        enum=FILLS,
+        description="Make up rows for missing bars, each flagged `filled`: with zeros, or with the close before",
+    ),
+    OpenApiParameter("include_forming", bool, description="the forming bar too, flagged in `state`"),
+    OpenApiParameter(
+        "format", str, enum=tuple(FORMATS), description="in place of `Accept`; all but json are streamed as files"
+    ),
     OpenApiParameter("cursor", str, description="from `next`; stands alone"),
 ]
 EXAMPLE = OpenApiExample(
@@ -93,6 +191,8 @@ EXAMPLE = OpenApiExample(
             "interval": "1m",
             "expected": 2,
             "returned": 1,
+            "filled": 0,
+            "truncated": False,
             "missing": [
                 {
                     "symbol": "DEMO:BTCUSD",
@@ -108,16 +208,30 @@ EXAMPLE = OpenApiExample(
             "sources": {"history": 1},
             "provider": "demo",
             "data_version": "41c7",
-            "updated_at": "2026-01-05T14:32:04Z",
+            "updated_at": "2026-01-05T14:31:04Z",
+            "freshness": [
+                {
+                    "symbol": "DEMO:BTCUSD",
+                    "last": "2026-01-05T14:30:00Z",
+                    "expected_last": "2026-01-05T14:31:00Z",
+                    "is_current": False,
+                    "updated_at": "2026-01-05T14:31:04Z",
+                    "forming_as_of": None,
+                }
+            ],
+            "notes": [],
         },
         "next": None,
     },
     response_only=True,
+    media_type=JSON.media_type,
 )
-DESCRIPTION = """Closed bars by time. The range is `[start, end)` of open times; forming bars are never among them.
+DESCRIPTION = """Bars by time, closed ones unless `include_forming` asks for more. The range is `[start, end)` of open
+times. `docs/api.md` tells the whole of it.
 
 ```
 curl 'http://127.0.0.1:8000/api/v1/bars?symbols=DEMO:BTCUSD&interval=1h&start=-30d&limit=500'
+curl -OJ 'http://127.0.0.1:8000/api/v1/bars?symbols=DEMO:BTCUSD&interval=1m&limit=100000&format=parquet'
 ```
 ```python
 import requests

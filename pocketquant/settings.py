@@ -180,6 +180,7 @@ if env.flag("BEHIND_TLS_PROXY"):
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = 3600
 
+FORMING_BARS = "quotes.forming.read_forming"  # whom history asks for the bars that are forming now
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url(1)}}
 CHANNEL_LAYERS = {
     "default": {

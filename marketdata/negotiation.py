@@ -1,0 +1,55 @@
+"""Which format an answer has: ``format=`` if it is given, else what ``Accept`` prefers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
+from rest_framework.request import Request
+
+from marketdata.formats import FORMATS, JSON, Format
+
+
+class BarsRenderer(BaseRenderer):
+    """Names a format to REST framework. Bars come to it written; what is not bytes is an error, always JSON."""
+
+    charset = None
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        if isinstance(data, bytes):
+            indented = (renderer_context or {}).get("indent")  # the browsable API's wish
+            return orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2) if indented else data
+        return bytes(JSONRenderer().render(data))
+
+
+RENDERERS: list[type[BaseRenderer]] = [
+    *(
+        type(f"{found.name.title()}Renderer", (BarsRenderer,), {"format": found.name, "media_type": found.media_type})
+        for found in FORMATS.values()
+    ),
+    BrowsableAPIRenderer,
+]
+
+
+class BarsNegotiation(DefaultContentNegotiation):
+    """REST framework answers an unknown ``format=`` with 404; here the view tells that it is wrong, like all else."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        renderers = list(renderers)
+        asked = request.query_params.get("format")
+        if asked is None or asked in {renderer.format for renderer in renderers}:
+            chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
+            return chosen
+        return renderers[0], renderers[0].media_type
+
+
+def format_of(request: Request) -> Format:
+    """The format of the bars in the answer; the browsable API shows JSON."""
+    return FORMATS.get(str(request.accepted_renderer.format), JSON)
