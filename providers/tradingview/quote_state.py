@@ -100,23 +100,14 @@ class QuoteState:
 
     # It runs for every trade, and a call would cost more than the branch that it hides: hence so many of them. trunc()
     # of a float is int() at less than half its cost.
-    def trade(self, fields: TradeFields, now_ns: int, events: list[StreamEvent]) -> None:  # noqa: C901
+    def trade(self, fields: TradeFields, now_ns: int, events: list[StreamEvent]) -> None:  # noqa: C901, PLR0915
         """Merge what nearly every update is made of; a trade becomes a tick."""
-        is_trade, lots, second_before = False, 0, self.second
-        price = fields.lp
-        if price is not UNSET and price != self.price:
-            self.price = price
-            is_trade = True
-        second = fields.lp_time
-        if second is not UNSET and second != second_before:
-            self.second = second
-            self._second_key = trunc(second or 0) * _KEYS_A_SECOND
-            is_trade = True
+        lots = 0
         volume = fields.volume
         if volume is not UNSET:
             before = self.total
             if before is None or volume is None:
-                lots = self._first_volume(volume, now_ns, events)
+                self._first_volume(fields, now_ns, events)
             else:
                 total = volume * self._scale
                 if total < EXACT_BELOW:
@@ -127,30 +118,45 @@ class QuoteState:
                     self.total = total
                     lots = trunc(total - before)
                 else:
-                    lots = self._other_volume(to_lots(volume, self._lots_per_unit), second_before, now_ns, events)
-        if lots or is_trade or not (self.has_volume or price is second is UNSET):
-            if self.price is None or self.second is None:
+                    lots = self._other_volume(fields, volume, now_ns, events)
+        price, second = fields.lp, fields.lp_time
+        if second is not UNSET and second != self.second:
+            self.second = second
+            self._second_key = trunc(second or 0) * _KEYS_A_SECOND
+            if price is UNSET:
+                price = self.price
+            else:
+                self.price = price
+        elif price is not UNSET and price != self.price:
+            self.price = price
+        elif lots or not (self.has_volume or price is second is UNSET):
+            price = self.price
+        else:
+            price = UNSET  # nothing that is not known already: no trade
+        if price is not UNSET:
+            if price is None or self.second is None:
                 self._postpone(lots, now_ns, events)
             else:
                 self._count = count = self._count + 1
-                events.append(Tick(self._symbol, self._second_key + count, self.price, lots))
+                events.append(Tick(self._symbol, self._second_key + count, price, lots))
         if fields.bid is not UNSET:
             self.bid = fields.bid
         if fields.ask is not UNSET:
             self.ask = fields.ask
 
-    def _first_volume(self, volume: float | None, now_ns: int, events: list[StreamEvent]) -> int:
+    def _first_volume(self, fields: TradeFields, now_ns: int, events: list[StreamEvent]) -> None:
         """The running volume without a baseline, or none at all: it tells of no trade."""
-        if volume is not None and self.has_volume:
-            self._set_baseline(to_lots(volume, self._lots_per_unit), now_ns, events)
-        return 0
+        if isinstance(fields.volume, float) and self.has_volume:
+            total = to_lots(fields.volume, self._lots_per_unit)
+            self._set_baseline(total, self._second_of(fields), now_ns, events)
 
-    def _other_volume(self, total: int, second_before: float | None, now_ns: int, events: list[StreamEvent]) -> int:
-        """The running volume is huge or went down, to ``total``; returns the lots traded."""
-        before, self.total = int(self.total or 0), total
+    def _other_volume(self, fields: TradeFields, volume: float, now_ns: int, events: list[StreamEvent]) -> int:
+        """The running ``volume`` is huge or went down; returns the lots traded."""
+        before, total = int(self.total or 0), to_lots(volume, self._lots_per_unit)
+        self.total = total
         if total >= before:
             return total - before
-        lots, taken_back = after_decrease(before, total, lambda: self._is_new_day(second_before))
+        lots, taken_back = after_decrease(before, total, lambda: self._is_new_day(self.second, self._second_of(fields)))
         if taken_back:
             self._corrections += 1
             count = self._corrections
@@ -159,10 +165,11 @@ class QuoteState:
                 self._tell(FeedEventKind.CORRECTION, now_ns, events, lots=taken_back, reason=reason)
         return lots
 
-    def _set_baseline(self, total: int, now_ns: int, events: list[StreamEvent]) -> None:
+    def _set_baseline(self, total: int, second: float | None, now_ns: int, events: list[StreamEvent]) -> None:
+        """``second``: the time of the price that this running volume came with."""
         before, self._total_before, self.total = self._total_before, None, total
         if before is not None:
-            lots = missed(before, total, lambda: self._is_new_day(self._gap_from))
+            lots = missed(before, total, lambda: self._is_new_day(self._gap_from, second))
             if lots:
                 self._tell(FeedEventKind.GAP_VOLUME, now_ns, events, lots=lots, reason="traded while away")
 
@@ -197,11 +204,15 @@ class QuoteState:
     def _total_of(self, volume: float | UnsetType | None) -> int | None:
         return to_lots(volume, self._lots_per_unit) if isinstance(volume, float) and self.has_volume else None
 
-    def _is_new_day(self, before: float | None) -> bool:
-        """Whether a session boundary lies between the price at ``before`` and the present one."""
-        if before is None or self.second is None:
-            return False
-        return is_later_day(self.instrument.calendar, int(before), int(self.second))
+    def _second_of(self, fields: TradeFields) -> float | None:
+        """The time of the price once ``fields`` are merged."""
+        return self.second if fields.lp_time is UNSET else fields.lp_time
+
+    def _is_new_day(self, before: float | None, after: float | None) -> bool:
+        """Whether a session boundary lies between the prices at ``before`` and ``after``."""
+        return (
+            before is not None and after is not None and is_later_day(self.instrument.calendar, int(before), int(after))
+        )
 
     def _tell(
         self, kind: FeedEventKind, now_ns: int, events: list[StreamEvent], *, reason: str = "", lots: float = 0

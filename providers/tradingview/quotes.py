@@ -150,4 +150,4 @@ class SymbolQuote(QuoteState):
     def _begin_from_here(self, now_ns: int, events: list[StreamEvent]) -> None:
         self.is_settled = True
         if self.total is not None:
-            self._set_baseline(int(self.total), now_ns, events)
+            self._set_baseline(int(self.total), self.second, now_ns, events)

@@ -171,30 +171,30 @@ class StreamSession(Session):
         take(changed, now_ns, events)
 
     def _receive_many(self, message: bytes, now_ns: int, events: list[StreamEvent]) -> None:
-        """The short way for several packets in one message, up to the first that is unusual in any way.
+        """The short way for several packets in one message, up to the first whose length is not what it says.
 
         Where a packet's length is right, so is the place of the next one.
         """
-        known, touch, done = self._known_inside, self._feed.touch, 0
+        known, touch = self._known_inside, self._feed.touch
         is_usual = message.startswith(_MARK) and message.endswith(QUOTE_END)
-        pieces = message[3:-3].split(_BETWEEN) if is_usual else []
-        for piece in pieces:
+        pieces = message[3:-3].split(_BETWEEN) if is_usual else [message]
+        for position, piece in enumerate(pieces):
             head, _, fields = piece.partition(FIELDS_MARK)
             try:
                 quote, size, decode, take = known[head]
                 changed = decode(fields) if size == len(piece) and quote.is_settled else None
             except _NOT_PLAIN:
-                break  # the long way tells what is wrong with it
-            if changed is None:
+                changed = None
+            if changed is not None:
+                if not quote.is_touched:
+                    touch(quote)
+                take(changed, now_ns, events)
+            elif is_usual and _is_whole(piece):
+                self._read_slowly(_MARK + piece + QUOTE_END, now_ns, events)
+            else:  # the long way tells what is wrong with it
+                rest = _MARK + _BETWEEN.join(pieces[position:]) + QUOTE_END if is_usual else message
+                self._read_slowly(rest, now_ns, events)
                 break
-            if not quote.is_touched:
-                touch(quote)
-            take(changed, now_ns, events)
-            done += 1
-        if not done:
-            self._read_slowly(message, now_ns, events)
-        elif done < len(pieces):
-            self._read_slowly(_MARK + _BETWEEN.join(pieces[done:]) + QUOTE_END, now_ns, events)
 
     def _read_slowly(self, message: bytes, now_ns: int, events: list[StreamEvent]) -> None:
         """Packet by packet, remembering how the updates among them begin."""
@@ -229,6 +229,12 @@ class StreamSession(Session):
             reason = f"{call.text(1)[:100]}: {call.text(2)[:200]}"
             if not self._feed.refuse(call.text(0), reason, now_ns, events):
                 self._faults.append(ProtocolError(f"critical error of no session of ours: {reason}"))
+
+
+def _is_whole(piece: bytes) -> bool:
+    """Whether what stands between two packets' marks is exactly one packet, as long as it says."""
+    length, mark, payload = piece.partition(_MARK)
+    return bool(mark) and piece.isascii() and length == b"%d" % (len(payload) + len(QUOTE_END))
 
 
 def _is_trade(fields: bytes) -> bool:
