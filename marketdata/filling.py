@@ -20,7 +20,8 @@ class Filling:
 
     ``how``: ``zero`` makes all five values 0; ``ffill`` repeats the close before and makes the volume 0, so before the
     first bar it makes nothing. Only bars that closed by ``until`` are made up, and where the calendar does not reach
-    nothing is. ``start`` None: from the first bar on. ``close_before(key)``: the close of the newest stored bar before.
+    nothing is. ``is_open``: the question has no start, so nothing is made up before the first bar that is stored;
+    ``start`` is then where a page begins, or None. ``close_before(key)``: the close of the newest stored bar before.
     """
 
     how: str
@@ -29,6 +30,7 @@ class Filling:
     start: int | None
     end: int
     until: int
+    is_open: bool
     close_before: Callable[[int], float | None]
 
     def fill(self, rows: Iterable[Row], most: int | None, *, newest_first: bool) -> Iterator[tuple[Row, bool]]:
@@ -69,11 +71,13 @@ class Filling:
                 yield from self._made_up(key, None)
 
     def _made_up(self, key: int, before: Row | None) -> Iterator[tuple[Row, bool]]:
-        if self.how == "zero":
-            close: float | None = 0.0
+        is_zero = self.how == "zero"
+        if before is None and not (is_zero and not self.is_open):
+            close = self._close_before_start()
         else:
-            close = before.close if before is not None else self._close_before_start()
+            close = 0.0 if before is None else before.close
         if close is not None:
+            close = 0.0 if is_zero else close
             yield Row(key, close, close, close, close, 0.0), True
 
     def _close_before_start(self) -> float | None:

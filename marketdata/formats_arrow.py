@@ -39,7 +39,9 @@ class _Sink:
 
 
 def write_arrow(pieces: Iterable[Columns], fields: Sequence[str], time: str, about: bytes = b"") -> Iterator[bytes]:
-    """An Arrow IPC stream, a record batch a piece. One that was cut short lacks its end mark."""
+    """An Arrow IPC stream, a record batch a piece. Readers take one that was cut between two for whole: who sends it must
+    break the connection.
+    """
     import pyarrow
 
     sink, schema = _Sink(), _schema(fields, time, about)

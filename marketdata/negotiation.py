@@ -37,17 +37,20 @@ RENDERERS: list[type[BaseRenderer]] = [
 
 
 class BarsNegotiation(DefaultContentNegotiation):
-    """REST framework answers an unknown ``format=`` with 404; here the view tells that it is wrong, like all else."""
+    """``format=`` overrules ``Accept``. REST framework would have both agree, and answer an unknown format with 404;
+    here the view tells that it is wrong, like all else.
+    """
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         renderers = list(renderers)
         asked = request.query_params.get("format")
-        if asked is None or asked in {renderer.format for renderer in renderers}:
+        if asked is None:
             chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
             return chosen
-        return renderers[0], renderers[0].media_type
+        named = next((renderer for renderer in renderers if renderer.format == asked), renderers[0])
+        return named, named.media_type
 
 
 def format_of(request: Request) -> Format:

@@ -154,19 +154,20 @@ class Reading:
         return max(_LEAST_BATCH, min(BATCH, fair))
 
     def _filling(self, instrument: Instrument, start: int | None, end: int | None) -> Filling:
-        interval = self.query.interval
+        query, interval = self.query, self.query.interval
 
         def close_before(key: int) -> float | None:
             before = self.repository.rows(instrument, interval, None, instant(key), limit=1, newest_first=True)
             return next((row.close for row in before), None)
 
         return Filling(
-            how=self.query.fill,
+            how=query.fill,
             calendar=instrument.calendar,
             interval=interval,
             start=start,
             end=self.now if end is None else min(end, self.now),
             until=self.now - instrument.delay_seconds - GRACE_SECONDS,
+            is_open=query.start is None,
             close_before=functools.cache(close_before),
         )
 

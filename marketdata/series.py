@@ -57,8 +57,14 @@ def identity(instrument: Instrument, interval: Interval) -> str:
     return f"{instrument.id}:{interval.value}"
 
 
-def update(instrument: Instrument, interval: Interval, change: SeriesChange, now: datetime) -> Document:
-    """The update that records ``change`` and raises the version; the document is made if absent."""
+def update(
+    instrument: Instrument, interval: Interval, change: SeriesChange, now: datetime, *, fence: int | None = None
+) -> Document:
+    """The update that records ``change`` and raises the version; the document is made if absent.
+
+    ``fence``: the token of the writer's lease. ``mapped``: every bar has its bit in the coverage.
+    """
+    fenced = {} if fence is None else {"fence": fence}
     return {
         "$inc": {
             "version": 1,
@@ -68,8 +74,8 @@ def update(instrument: Instrument, interval: Interval, change: SeriesChange, now
         },
         "$min": {"first": instant(change.first)},
         "$max": {"last": instant(change.last)},
-        "$set": {"symbol": instrument.symbol, "interval": interval.value, "updated_at": now},
-        "$setOnInsert": {"born": ObjectId()},
+        "$set": {"symbol": instrument.symbol, "interval": interval.value, "updated_at": now, **fenced},
+        "$setOnInsert": {"born": ObjectId(), "mapped": True},
     }
 
 
@@ -81,7 +87,7 @@ def parse(document: Document) -> Series:
         last=document["last"].astimezone(UTC),
         count=document["count"],
         version=document["version"],
-        born=str(document["born"])[:8],
+        born=str(document["born"]),
         confirmed=document["confirmed"],
         corrected=document["corrected"],
         updated_at=document["updated_at"].astimezone(UTC),

@@ -5,44 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
-from domain.instrument import Instrument
 from domain.interval import Interval
-from marketdata.repository import BarRepository
-from symbols.services import add_symbol
 from tests.marketdata.builders import START, bar, streamed
+from tests.marketdata.conftest import BTC, ETH
 
-BTC, ETH = "DEMO:BTCUSD", "DEMO:ETHUSD"
 URL = "/api/v1/bars"
-
-
-@pytest.fixture
-def registered(db, mongo_database, monkeypatch):
-    """Two symbols in the registry; their instruments."""
-    monkeypatch.setattr("marketdata.mongo._databases", {})
-    return [
-        add_symbol(code=code, details=Instrument(symbol=code, provider="demo"), streaming=False)[0].instrument()
-        for code in (BTC, ETH)
-    ]
-
-
-@pytest.fixture
-def reader(client, registered):
-    client.force_login(get_user_model().objects.create_user("reader"))
-    return client
-
-
-@pytest.fixture
-def store(registered, mongo_database):
-    """Stores bars of the two symbols: ``store(btc=[...], eth=[...])``."""
-
-    def fill(*, btc=(), eth=(), interval=Interval.M1):
-        for instrument, bars in zip(registered, (btc, eth), strict=True):
-            BarRepository(mongo_database).save(instrument, interval, bars)
-
-    return fill
 
 
 def minutes(*numbers, **values):

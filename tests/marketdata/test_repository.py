@@ -226,3 +226,14 @@ def test_bars_are_the_same_however_few_are_fetched_at_once(repository):
     bars = [bar(n) for n in range(25)]
     repository.save(BITCOIN, M1, bars)
     assert [row.close for row in repository.rows(BITCOIN, M1, None, None, batch=4)] == [one.close for one in bars]
+
+
+def test_a_store_that_was_emptied_never_names_its_new_data_as_the_old(repository, mongo_database):
+    """Within the same second, and at the same version."""
+    versions = set()
+    for price in range(5):
+        mongo_database.bars.delete_many({})
+        mongo_database.series.delete_many({})
+        repository.save(BITCOIN, M1, [bar(0, price=100.0 + price)])
+        versions.add(repository.series(BITCOIN, M1).data_version)
+    assert len(versions) == 5
