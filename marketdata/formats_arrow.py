@@ -39,8 +39,8 @@ class _Sink:
 
 
 def write_arrow(pieces: Iterable[Columns], fields: Sequence[str], time: str, about: bytes = b"") -> Iterator[bytes]:
-    """An Arrow IPC stream, a record batch a piece. Readers take one that was cut between two for whole: who sends it must
-    break the connection.
+    """An Arrow IPC stream, a record batch a piece. Readers take one that was cut between two for whole: whoever
+    sends it must break the connection.
     """
     import pyarrow
 
