@@ -13,13 +13,19 @@ from marketdata.mongo import Document, unavailable
 BARS = "bars"
 REVISIONS = "bar_revisions"
 SERIES = "series"
-COPIED = (BARS, REVISIONS, SERIES)  # what cannot be made anew
+COVERAGE = "coverage"
+COPIED = (BARS, REVISIONS, SERIES, COVERAGE)  # what cannot be made anew
 
 _NAMESPACE_EXISTS = 48
 # Clustered: the bars lie in the order of their keys, and the key needs no index of its own.
 _CLUSTERED = {"clusteredIndex": {"key": {"_id": 1}, "unique": True}}
 _ZSTD = {"storageEngine": {"wiredTiger": {"configString": "block_compressor=zstd"}}}
-_OPTIONS: dict[str, Document] = {BARS: _CLUSTERED | _ZSTD, REVISIONS: _CLUSTERED | _ZSTD, SERIES: {}}
+_OPTIONS: dict[str, Document] = {
+    BARS: _CLUSTERED | _ZSTD,
+    REVISIONS: _CLUSTERED | _ZSTD,
+    SERIES: {},
+    COVERAGE: _CLUSTERED,
+}
 
 _ensured: WeakKeyDictionary[MongoClient[Document], set[str]] = WeakKeyDictionary()
 

@@ -14,7 +14,7 @@ from domain.calendars import get_calendar
 from domain.errors import NaiveTime
 from domain.instrument import Instrument
 from domain.interval import Interval
-from marketdata import documents, series, transactions
+from marketdata import documents, series, transactions, upkeep
 from marketdata.collections import BARS, SERIES, ensure
 from marketdata.decisions import authority
 from marketdata.documents import Row, instant, seconds
@@ -52,13 +52,16 @@ class BarRepository:
     def __init__(self, database: Database[Document]) -> None:
         self._database = database
 
-    def save(self, instrument: Instrument, interval: Interval, bars: Iterable[Bar]) -> SaveResult:
+    def save(
+        self, instrument: Instrument, interval: Interval, bars: Iterable[Bar], *, fence: int | None = None
+    ) -> SaveResult:
         """Store closed bars of one series; durable on a majority when this returns.
 
         What is there already and equal is not written; what differs is replaced as ``decisions.decide`` rules. All
         of a batch of 5,000 is stored or none of it. Of two bars with the same key the later wins if it is not the
-        weaker. Raises ValueError for a bar of another series, a bar that is still forming, or an instrument that is
-        not registered.
+        weaker. ``fence`` is the token of the writer's lease on the series: LeaseLost if a later holder has written.
+        Raises ValueError for a bar of another series, a bar that is still forming, or an instrument that is not
+        registered.
         """
         wanted = _checked(instrument, interval, bars)
         result = SaveResult()
@@ -68,8 +71,14 @@ class BarRepository:
         ensure(self._database)
         for position in range(0, len(wanted), BATCH):
             batch = wanted[position : position + BATCH]
-            result = result.plus(SaveResult(*transactions.save(self._database, instrument, interval, batch)))
+            saved = transactions.save(self._database, instrument, interval, batch, fence=fence)
+            result = result.plus(SaveResult(*saved))
         return result
+
+    def delete(self, instrument: Instrument, interval: Interval, start: datetime | None, end: datetime | None) -> int:
+        """Take away the bars whose ``open_time`` is in ``[start, end)`` (None: open); returns how many there were."""
+        ensure(self._database)
+        return upkeep.delete(self._database, instrument, interval, _second(start), _second(end))
 
     def between(
         self,

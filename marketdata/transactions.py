@@ -16,10 +16,10 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from domain.bar import Bar, BarState
-from domain.errors import StoreUnavailable
+from domain.errors import LeaseLost, StoreUnavailable
 from domain.instrument import Instrument
 from domain.interval import Interval
-from marketdata import documents, series
+from marketdata import coverage_chunks, documents, series
 from marketdata.collections import BARS, REVISIONS, SERIES
 from marketdata.decisions import SETTLED_SECONDS, Verdict, decide
 from marketdata.mongo import ACKNOWLEDGED, Document, is_passing, unavailable
@@ -44,13 +44,17 @@ class _Plan:
     inserts: list[RawBSONDocument] = field(default_factory=list)
     replacements: list[ReplaceOne[Document]] = field(default_factory=list)
     revisions: list[Document] = field(default_factory=list)
+    inserted: list[int] = field(default_factory=list)  # keys, in epoch seconds
+    replaced: list[int] = field(default_factory=list)
     unchanged: int = 0
 
 
 def save(
-    database: Database[Document], instrument: Instrument, interval: Interval, batch: Batch
+    database: Database[Document], instrument: Instrument, interval: Interval, batch: Batch, *, fence: int | None = None
 ) -> tuple[int, int, int, int]:
     """Store ``batch`` (ascending, by epoch second); return inserted, replaced, unchanged and the series' version.
+
+    ``fence``: the token of the writer's lease; LeaseLost if somebody with a later one has written meanwhile.
 
     A duplicate or a write conflict means that somebody else wrote the same series meanwhile: read again and
     repeat. Raises StoreUnavailable.
@@ -58,7 +62,7 @@ def save(
     for attempt in range(ATTEMPTS):
         try:
             with unavailable(), database.client.start_session() as session:
-                return _attempt(database, session, instrument, interval, batch)
+                return _attempt(database, session, instrument, interval, batch, fence)
         except DuplicateKeyError:
             pass
         except PyMongoError as error:
@@ -70,7 +74,12 @@ def save(
 
 
 def _attempt(
-    database: Database[Document], session: ClientSession, instrument: Instrument, interval: Interval, batch: Batch
+    database: Database[Document],
+    session: ClientSession,
+    instrument: Instrument,
+    interval: Interval,
+    batch: Batch,
+    fence: int | None,
 ) -> tuple[int, int, int, int]:
     now = datetime.now(UTC)
     with session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=ACKNOWLEDGED):
@@ -78,10 +87,15 @@ def _attempt(
         plan = _compare(instrument, interval, batch, stored, now)
         if not plan.inserts and not plan.replacements:
             return 0, 0, plan.unchanged, _version(database, session, instrument, interval)
+        if fence is not None:
+            _check_fence(database, session, instrument, interval, fence)
         _write(database, session, plan)
+        coverage_chunks.note_stored(
+            database, session, instrument, interval, inserted=plan.inserted, replaced=plan.replaced
+        )
         found = database[SERIES].find_one_and_update(
             {"_id": series.identity(instrument, interval)},
-            series.update(instrument, interval, plan.change, now),
+            series.update(instrument, interval, plan.change, now, fence=fence),
             projection={"version": 1},
             upsert=True,
             return_document=ReturnDocument.AFTER,
@@ -126,27 +140,29 @@ def _compare(
     encoded = documents.encode_all(keys, bars, int(now.timestamp() * 1000))
     if not stored:
         plan.inserts = [RawBSONDocument(document) for document in encoded]
+        plan.inserted = [moment for moment, _ in batch]
     else:
-        for identity, bar, document in zip(keys, bars, encoded, strict=True):
+        for identity, (moment, bar), document in zip(keys, batch, encoded, strict=True):
             old = stored.get(identity)
             if old is None:
                 plan.inserts.append(RawBSONDocument(document))
+                plan.inserted.append(moment)
             elif documents.is_same(old, document):
                 plan.unchanged += 1
-            else:
-                _replace(plan, identity, old, bar, volume_step=1 / instrument.lots_per_unit, now=now)
+            elif _replace(plan, identity, old, bar, volume_step=1 / instrument.lots_per_unit, now=now):
+                plan.replaced.append(moment)
     plan.change.inserted = len(plan.inserts)
     return plan
 
 
-def _replace(plan: _Plan, identity: bytes, old: bytes, bar: Bar, *, volume_step: float, now: datetime) -> None:
-    """Add to ``plan`` what becomes of the stored document ``old``."""
+def _replace(plan: _Plan, identity: bytes, old: bytes, bar: Bar, *, volume_step: float, now: datetime) -> bool:
+    """Add to ``plan`` what becomes of the stored document ``old``; returns whether it is replaced."""
     row = documents.decode(old)
     is_settled = (now - bar.close_time).total_seconds() >= SETTLED_SECONDS
     verdict, bar = decide(row, bar, is_settled=is_settled, volume_step=volume_step)
     if verdict is Verdict.KEEP:
         plan.unchanged += 1
-        return
+        return False
     revision = row.revision
     if verdict is Verdict.REVISE:
         revision += 1
@@ -156,6 +172,7 @@ def _replace(plan: _Plan, identity: bytes, old: bytes, bar: Bar, *, volume_step:
         plan.change.corrected += verdict is not Verdict.CONFIRM
     document = documents.encode(identity, bar, int(now.timestamp() * 1000), revision=revision)
     plan.replacements.append(ReplaceOne({"_id": identity}, RawBSONDocument(document)))
+    return True
 
 
 def _write(database: Database[Document], session: ClientSession, plan: _Plan) -> None:
@@ -170,6 +187,16 @@ def _write(database: Database[Document], session: ClientSession, plan: _Plan) ->
         database[BARS].bulk_write(plan.replacements, ordered=False, session=session)
     if plan.revisions:
         database[REVISIONS].insert_many(plan.revisions, ordered=False, session=session)
+
+
+def _check_fence(
+    database: Database[Document], session: ClientSession, instrument: Instrument, interval: Interval, fence: int
+) -> None:
+    found = database[SERIES].find_one(
+        {"_id": series.identity(instrument, interval)}, projection={"fence": 1}, session=session
+    )
+    if found and found.get("fence", 0) > fence:
+        raise LeaseLost(f"{instrument.symbol} {interval}: another process took this series over")
 
 
 def _version(database: Database[Document], session: ClientSession, instrument: Instrument, interval: Interval) -> int:

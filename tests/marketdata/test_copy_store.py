@@ -83,7 +83,7 @@ def test_what_changed_since_is_replaced_and_what_is_only_there_is_told(
     copy()
     BarRepository(source).save(BITCOIN, Interval.M1, [bar(9, price=1.0)])
     BarRepository(target).save(BITCOIN, Interval.M1, [bar(9_000)])
-    with pytest.raises(CommandError, match="1 documents that are not here") as caught:
+    with pytest.raises(CommandError, match="2 documents that are not here") as caught:
         copy()
     assert caught.value.returncode == 3
     copy("--remove-extra")

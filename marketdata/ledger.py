@@ -1,0 +1,350 @@
+"""The ledger of coverage: what is stored of a series, what is missing, why, and until when it can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+
+from domain.calendars import get_calendar
+from domain.coverage import Expected, Hole, Reason, chunks_of, expect, runs
+from domain.errors import UnknownCalendar
+from domain.instrument import Instrument
+from domain.interval import Interval
+from domain.spans import DAY
+from marketdata import coverage_chunks, series, upkeep
+from marketdata.collections import SERIES, ensure
+from marketdata.coverage_chunks import Chunk
+from marketdata.documents import seconds
+from marketdata.holes import Explainer
+from marketdata.mongo import Document, unavailable
+
+# A bar that closed this recently may be on its way.
+GRACE_SECONDS = 120
+ASK_AGAIN = timedelta(days=1)
+_MOST_HOLES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """Of the bars of a series whose keys are in ``[start, end)`` (epoch seconds) and that have closed.
+
+    ``expected`` by the calendar; of these ``stored``, ``empty`` (the provider has none) and ``missing``. ``extra`` are
+    stored without being expected: early and late hours, days that the calendar knows otherwise. ``known_from``: where
+    the calendar begins to know. ``holes``: at most 200, the newest; ``omitted`` more.
+    """
+
+    start: int
+    end: int
+    expected: int = 0
+    stored: int = 0
+    empty: int = 0
+    missing: int = 0
+    extra: int = 0
+    known_from: int = 0
+    holes: tuple[Hole, ...] = ()
+    omitted: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """Stored of what can be had, 0 to 1; None if nothing is expected."""
+        wanted = self.expected - self.empty
+        return None if self.expected == 0 else 1.0 if wanted == 0 else self.stored / wanted
+
+
+@dataclass(frozen=True, slots=True)
+class DayCoverage:
+    """One UTC day of keys: ``day`` in epoch seconds."""
+
+    day: int
+    expected: int
+    stored: int
+    empty: int
+
+
+class CoverageLedger:
+    """Blocking; safe to use from several processes and threads. Raises StoreUnavailable while MongoDB is away.
+
+    ``now`` is the present; a feed's delay is taken off. Ranges are ``[start, end)`` of keys.
+    """
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._database = database
+
+    def coverage(
+        self,
+        instrument: Instrument,
+        interval: Interval,
+        start: datetime | None,
+        end: datetime,
+        *,
+        now: datetime,
+        window_bars: int | None = None,
+    ) -> Coverage:
+        """The sum of a range; without ``start`` from the first stored bar on, nothing if there is none."""
+        found = self._found(instrument, interval, start, end, now)
+        if found is None:
+            return Coverage(start=seconds(end), end=seconds(end))
+        holes = list(self._holes(found, instrument, interval, now, window_bars, is_listing=True))
+        return Coverage(
+            start=found.start,
+            end=found.end,
+            expected=found.expected.bars,
+            stored=found.stored,
+            empty=found.empty,
+            missing=found.expected.bars - found.stored - found.empty,
+            extra=found.extra,
+            known_from=found.expected.known_from,
+            holes=tuple(holes[-_MOST_HOLES:]),
+            omitted=max(0, len(holes) - _MOST_HOLES),
+        )
+
+    def holes(
+        self,
+        instrument: Instrument,
+        interval: Interval,
+        start: datetime | None,
+        end: datetime,
+        *,
+        now: datetime,
+        window_bars: int | None = None,
+    ) -> list[Hole]:
+        """What is missing, ascending, neighbours joined. Bars that the provider did not have are among them once
+        more when a day has passed since it was asked.
+        """
+        found = self._found(instrument, interval, start, end, now)
+        return [] if found is None else list(self._holes(found, instrument, interval, now, window_bars))
+
+    def days(
+        self, instrument: Instrument, interval: Interval, start: datetime, end: datetime, *, now: datetime
+    ) -> list[DayCoverage]:
+        """A strip of days; those without an expected or stored bar are left out."""
+        found = self._found(instrument, interval, start, end, now)
+        if found is None:
+            return []
+        chunks, days = chunks_of(interval), []
+        for chunk_start, expected in found.expected.bits.items():
+            chunk = found.chunks.get(chunk_start, Chunk(chunk_start))
+            empty = (chunk.asked | chunk.settled) & ~chunk.stored
+            for day in range(chunk_start, min(chunk_start + chunks.length, found.end), DAY):
+                mask = chunks.mask(chunk_start, max(day, found.start), min(day + DAY, found.end))
+                counts = [(bits & mask).bit_count() for bits in (expected, expected & chunk.stored, expected & empty)]
+                if counts[0]:
+                    days.append(DayCoverage(day, *counts))
+        return days
+
+    def note_asked(
+        self,
+        instrument: Instrument,
+        interval: Interval,
+        start: datetime,
+        end: datetime,
+        *,
+        asked_at: datetime,
+        truncated_before: datetime | None = None,
+        reason: str = "",
+    ) -> int:
+        """The provider answered completely for ``[start, end)``: what is absent and closed two minutes before it was
+        asked, it does not have. Returns how many bars that is.
+
+        Where it does not reach back to ``start`` (``truncated_before``) only what is later counts; ``reason`` is kept.
+        """
+        ensure(self._database)
+        is_cut = truncated_before is not None and Reason.NONE_AT_PROVIDER not in reason
+        lower = seconds(max(start, truncated_before)) if is_cut and truncated_before else seconds(start)
+        upper = min(seconds(end), seconds(asked_at))
+        self._note_truncated(instrument, interval, truncated_before, reason)
+        closed_by = seconds(asked_at) - instrument.delay_seconds - GRACE_SECONDS
+        expected = _expected(instrument.calendar, interval, lower, upper, closed_by)
+        absent = 0
+        for chunk_start, bits in expected.bits.items():
+            absent += upkeep.transact(
+                self._database,
+                lambda session, at=chunk_start, wanted=bits: self._note_absent(  # type: ignore[misc]  # binds them
+                    session, instrument, interval, at, wanted, asked_at
+                ),
+            )
+        return absent
+
+    def note_reason(
+        self, instrument: Instrument, interval: Interval, start: datetime, end: datetime, reason: str
+    ) -> None:
+        """Say why bars of ``[start, end)`` may be missing, as far as they are."""
+        ensure(self._database)
+
+        def work(session: ClientSession, at: int) -> None:
+            chunk = self._chunk(session, instrument, interval, at)
+            chunk.note(seconds(start), seconds(end), reason)
+            coverage_chunks.write(self._database, session, instrument, interval, [chunk])
+
+        for at in chunks_of(interval).starts(seconds(start), seconds(end)):
+            upkeep.transact(self._database, lambda session, at=at: work(session, at))  # type: ignore[misc]  # binds it
+
+    def verify(
+        self,
+        instrument: Instrument,
+        interval: Interval,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> int:
+        """Compare the bitmaps with the bars that are there and mend them; returns how many bits were wrong."""
+        ensure(self._database)
+        lower, upper = (None if each is None else seconds(each) for each in (start, end))
+        wrong = upkeep.verify(self._database, instrument, interval, lower, upper)
+        if start is None and end is None:
+            with unavailable():
+                self._database[SERIES].update_one(
+                    {"_id": series.identity(instrument, interval)}, {"$set": {"mapped": True}}
+                )
+        return wrong
+
+    # What is stored and what is expected
+
+    def _found(
+        self, instrument: Instrument, interval: Interval, start: datetime | None, end: datetime, now: datetime
+    ) -> _Found | None:
+        with unavailable():
+            known = self._database[SERIES].find_one({"_id": series.identity(instrument, interval)})
+        if known is not None and not known.get("mapped"):  # stored before there were bitmaps
+            self.verify(instrument, interval)
+        first = known["first"] if known and known.get("count") else None
+        begins = start if start is not None else first
+        if begins is None:
+            return None
+        lower, upper = seconds(begins), min(seconds(end), seconds(now))
+        closed_by = seconds(now) - instrument.delay_seconds - GRACE_SECONDS
+        with unavailable():
+            found = coverage_chunks.read(self._database, instrument, interval, lower, upper) if lower < upper else ()
+            chunks = {chunk.start: chunk for chunk in found}
+        expected = _expected(instrument.calendar, interval, lower, upper, closed_by)
+        truncated = known.get("truncated_before") if known else None
+        return _Found(lower, upper, closed_by, expected, chunks, truncated, (known or {}).get("truncated_reason", ""))
+
+    def _chunk(self, session: ClientSession, instrument: Instrument, interval: Interval, at: int) -> Chunk:
+        found = coverage_chunks.read(self._database, instrument, interval, at, at + 1, session=session)
+        return next(found, Chunk(at))
+
+    def _note_absent(
+        self,
+        session: ClientSession,
+        instrument: Instrument,
+        interval: Interval,
+        at: int,
+        wanted: int,
+        asked_at: datetime,
+    ) -> int:
+        chunk = self._chunk(session, instrument, interval, at)
+        absent = wanted & ~chunk.stored & ~chunk.settled
+        if not absent:
+            return 0
+        again = absent & chunk.asked
+        if chunk.asked_at is not None and again and asked_at - chunk.asked_at >= ASK_AGAIN:
+            chunk.settled |= again
+            chunk.asked &= ~again
+        fresh = absent & ~again
+        if fresh:
+            chunk.asked |= fresh
+            chunk.asked_at = asked_at
+        coverage_chunks.write(self._database, session, instrument, interval, [chunk])
+        return absent.bit_count()
+
+    def _note_truncated(
+        self, instrument: Instrument, interval: Interval, truncated_before: datetime | None, reason: str
+    ) -> None:
+        if truncated_before is None:
+            return
+        with unavailable():
+            self._database[SERIES].update_one(
+                {"_id": series.identity(instrument, interval)},
+                {"$set": {"truncated_before": truncated_before, "truncated_reason": reason}},
+            )
+
+    def _holes(
+        self,
+        found: _Found,
+        instrument: Instrument,
+        interval: Interval,
+        now: datetime,
+        window_bars: int | None,
+        *,
+        is_listing: bool = False,
+    ) -> Iterator[Hole]:
+        """``is_listing``: only what counts as missing, not what is to be asked for again."""
+        explainer = Explainer(
+            instrument=instrument, interval=interval, chunks=found.chunks, now=now, window_bars=window_bars
+        )
+        every, missing, again = found.absent(interval, now, is_listing=is_listing)
+        for stretch in runs(missing, every):
+            yield from explainer.missing(*stretch)
+        for stretch in runs(again, every):
+            yield explainer.known_empty(*stretch)
+
+
+@dataclass(slots=True)
+class _Found:
+    """A range of a series: what is expected and what is known of it."""
+
+    start: int
+    end: int
+    closed_by: int
+    expected: Expected
+    chunks: dict[int, Chunk]
+    truncated_before: datetime | None
+    truncated_reason: str
+
+    @property
+    def stored(self) -> int:
+        return self._count(lambda chunk: chunk.stored)
+
+    @property
+    def empty(self) -> int:
+        return self._count(lambda chunk: (chunk.asked | chunk.settled) & ~chunk.stored)
+
+    @property
+    def extra(self) -> int:
+        total = 0
+        for start, chunk in self.chunks.items():
+            total += (chunk.stored & ~self.expected.bits.get(start, 0)).bit_count()
+        return total
+
+    def _count(self, of: Callable[[Chunk], int]) -> int:
+        known = self.chunks.items()
+        return sum((of(chunk) & self.expected.bits.get(start, 0)).bit_count() for start, chunk in known)
+
+    def absent(self, interval: Interval, now: datetime, *, is_listing: bool) -> tuple[list[int], list[int], list[int]]:
+        """Expected keys, of which what is missing, and what was empty and is to be asked for again; ascending.
+
+        Of chunks without either only the outermost keys are among the expected: enough to part neighbours.
+        """
+        chunks = chunks_of(interval)
+        every: list[int] = []
+        missing: list[int] = []
+        again: list[int] = []
+        for start in sorted(self.expected.bits):
+            bits = self.expected.bits[start]
+            chunk = self.chunks.get(start, Chunk(start))
+            absent = bits & ~chunk.stored & ~chunk.settled
+            is_due = chunk.asked_at is not None and now - chunk.asked_at >= ASK_AGAIN and not is_listing
+            gaps, empties = absent & ~chunk.asked, absent & chunk.asked if is_due else 0
+            missing += chunks.keys(start, gaps)
+            again += chunks.keys(start, empties)
+            every += chunks.keys(start, bits if gaps or empties else _edges(bits))
+        return every, missing, again
+
+
+def _edges(bits: int) -> int:
+    """The least and the greatest of ``bits``."""
+    return (bits & -bits) | 1 << (bits.bit_length() - 1)
+
+
+@lru_cache(maxsize=64)
+def _expected(calendar: str, interval: Interval, start: int, end: int, closed_by: int) -> Expected:
+    """Many symbols share a calendar, and are asked for at the same moment."""
+    try:
+        return expect(get_calendar(calendar), interval, start, end, closed_by=closed_by)
+    except UnknownCalendar:
+        return Expected({}, 0, end)

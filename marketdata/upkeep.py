@@ -1,0 +1,187 @@
+"""What else changes a series than new bars: bars taken away, and bitmaps that no longer say what is stored."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from domain.coverage import chunks_of
+from domain.errors import StoreUnavailable
+from domain.instrument import Instrument
+from domain.interval import Interval
+from marketdata import coverage_chunks, documents, series
+from marketdata.collections import BARS, SERIES
+from marketdata.coverage_chunks import Chunk
+from marketdata.documents import instant
+from marketdata.mongo import ACKNOWLEDGED, Document, is_passing, unavailable
+
+_ATTEMPTS = 12
+_LONGEST_PAUSE_SECONDS = 0.25
+_T = TypeVar("_T")
+
+
+def transact(database: Database[Document], work: Callable[[ClientSession], _T]) -> _T:
+    """``work`` in a transaction of its own, from its beginning again where another writer came first.
+
+    Raises StoreUnavailable.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            with (
+                unavailable(),
+                database.client.start_session() as session,
+                session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=ACKNOWLEDGED),
+            ):
+                return work(session)
+        except DuplicateKeyError:
+            pass
+        except PyMongoError as error:
+            if not is_passing(error):
+                raise
+        # Those who collided would collide again if they came back together.
+        time.sleep(random.random() * min(_LONGEST_PAUSE_SECONDS, 0.002 * 2**attempt))  # noqa: S311  # no secret
+    raise StoreUnavailable(f"{_ATTEMPTS} conflicts with other writers in a row")
+
+
+def delete(
+    database: Database[Document], instrument: Instrument, interval: Interval, start: int | None, end: int | None
+) -> int:
+    """Take away the bars with keys in ``[start, end)``, a chunk at a time; returns how many there were."""
+
+    def work(session: ClientSession, chunk: Chunk, lower: int, upper: int) -> int:
+        keys = _stored_keys(database, session, instrument, interval, lower, upper)
+        if not keys:
+            return 0
+        database[BARS].delete_many({"_id": {"$in": documents.keys(instrument.id, interval, keys)}}, session=session)
+        current = _reread(database, session, instrument, interval, chunk)
+        current.lose(chunks.bits(keys)[chunk.start])
+        coverage_chunks.write(database, session, instrument, interval, [current])
+        _recount(database, session, instrument, interval, -len(keys))
+        return len(keys)
+
+    chunks, gone = chunks_of(interval), 0
+    for chunk in list(coverage_chunks.read(database, instrument, interval, start, end)):
+        lower = chunk.start if start is None else max(start, chunk.start)
+        upper = chunk.start + chunks.length if end is None else min(end, chunk.start + chunks.length)
+        gone += transact(database, lambda s, c=chunk, lo=lower, up=upper: work(s, c, lo, up))  # type: ignore[misc]  # defaults bind the loop's values
+    return gone
+
+
+def verify(
+    database: Database[Document], instrument: Instrument, interval: Interval, start: int | None, end: int | None
+) -> int:
+    """Make the bitmaps of the chunks in ``[start, end)`` say what is stored; returns how many bits were wrong."""
+    chunks = chunks_of(interval)
+
+    def work(session: ClientSession, chunk_start: int) -> int:
+        keys = _stored_keys(database, session, instrument, interval, chunk_start, chunk_start + chunks.length)
+        stored = chunks.bits(keys).get(chunk_start, 0)
+        chunk = _reread(database, session, instrument, interval, Chunk(chunk_start))
+        wrong = stored ^ chunk.stored
+        if wrong:
+            lost, found = chunk.stored & wrong, stored & wrong
+            chunk.lose(lost)
+            chunk.store(found)
+            coverage_chunks.write(database, session, instrument, interval, [chunk])
+            _recount(database, session, instrument, interval, 0)
+        return wrong.bit_count()
+
+    starts = _chunk_starts(database, instrument, interval, start, end)
+    return sum(transact(database, lambda s, at=at: work(s, at)) for at in starts)  # type: ignore[misc]  # as above
+
+
+def _chunk_starts(
+    database: Database[Document], instrument: Instrument, interval: Interval, start: int | None, end: int | None
+) -> list[int]:
+    """Every chunk of the range that is known or holds a bar."""
+    chunks = chunks_of(interval)
+    known = {chunk.start for chunk in coverage_chunks.read(database, instrument, interval, start, end)}
+    key = _next_key(database, instrument, interval, None if start is None else chunks.start_of(start))
+    while key is not None and (end is None or key < end):
+        known.add(chunks.start_of(key))
+        key = _next_key(database, instrument, interval, chunks.start_of(key) + chunks.length)
+    return sorted(known)
+
+
+def _next_key(
+    database: Database[Document], instrument: Instrument, interval: Interval, start: int | None
+) -> int | None:
+    return next(iter(_ends(database, None, instrument, interval, start, ASCENDING)), None)
+
+
+def _ends(
+    database: Database[Document],
+    session: ClientSession | None,
+    instrument: Instrument,
+    interval: Interval,
+    start: int | None,
+    direction: int,
+) -> list[int]:
+    lower, upper = documents.key_range(instrument.id, interval, start, None)
+    found = database[BARS].find_raw_batches(
+        {"_id": {"$gte": lower, "$lt": upper}},
+        hint={"_id": ASCENDING},
+        sort=[("_id", direction)],
+        limit=1,
+        session=session,
+    )
+    return [documents.open_time(document) for document in documents.split(found)]
+
+
+def _stored_keys(
+    database: Database[Document],
+    session: ClientSession,
+    instrument: Instrument,
+    interval: Interval,
+    start: int,
+    end: int,
+) -> list[int]:
+    lower, upper = documents.key_range(instrument.id, interval, start, end)
+    found = database[BARS].find_raw_batches(
+        {"_id": {"$gte": lower, "$lt": upper}},
+        {"_id": 1},
+        hint={"_id": ASCENDING},
+        batch_size=10_000,
+        session=session,
+    )
+    return [documents.open_time(document) for document in documents.split(found)]
+
+
+def _reread(
+    database: Database[Document], session: ClientSession, instrument: Instrument, interval: Interval, chunk: Chunk
+) -> Chunk:
+    found = coverage_chunks.read(database, instrument, interval, chunk.start, chunk.start + 1, session=session)
+    return next(found, Chunk(chunk.start))
+
+
+def _recount(
+    database: Database[Document], session: ClientSession, instrument: Instrument, interval: Interval, difference: int
+) -> None:
+    """Bring the series document in line after bars went; without ``difference`` its bars are counted anew."""
+    name = {"_id": series.identity(instrument, interval)}
+    firsts = _ends(database, session, instrument, interval, None, ASCENDING)
+    lasts = _ends(database, session, instrument, interval, None, DESCENDING)
+    if not firsts or not lasts:
+        database[SERIES].update_one(name, {"$set": {"count": 0}, "$inc": {"version": 1}}, session=session)
+        return
+    changes: Document = {
+        "$set": {"first": instant(firsts[0]), "last": instant(lasts[0]), "updated_at": datetime.now(UTC)},
+        "$inc": {"version": 1, "count": difference},
+    }
+    if not difference:
+        lower, upper = documents.key_range(instrument.id, interval, None, None)
+        count = database[BARS].count_documents(
+            {"_id": {"$gte": lower, "$lt": upper}}, hint={"_id": ASCENDING}, session=session
+        )
+        changes["$set"]["count"] = count
+        changes["$inc"] = {"version": 1}
+    database[SERIES].update_one(name, changes, session=session)
