@@ -1,16 +1,26 @@
-"""What history does when something happens below it."""
+"""What history does when something happens below it, or when a worker of the queue starts."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.dispatch import receiver
+from django_q.signals import post_spawn
 
 from symbols.signals import symbol_added
 
 
 @receiver(symbol_added)
 def start_first_sync(symbol: str, **kwargs: Any) -> None:
+    from marketdata.models import SyncRun
     from marketdata.tasks import queue_sync  # the queue and MongoDB's driver, which few processes need
 
-    queue_sync(symbol)
+    queue_sync(symbol, SyncRun.Kind.FIRST)
+
+
+@receiver(post_spawn)
+def start_sweeping(**kwargs: Any) -> None:
+    """In each worker, after it was forked: whatever a worker that was killed had in hand is taken up again."""
+    from marketdata.sync_sweep import Sweeper
+
+    Sweeper().start()

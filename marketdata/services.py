@@ -1,27 +1,36 @@
-"""History: provider -> bars -> repository."""
+"""History: plan -> provider -> bars -> repository, for one series at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
 
-from domain.bar import Bar, BarState
-from domain.calendars import get_calendar
-from domain.errors import UnknownCalendar
+from pymongo.database import Database
+
+from domain.bar import Bar
+from domain.coverage import Reason
 from domain.instrument import Instrument
 from domain.interval import Interval
-from marketdata.documents import instant, seconds
+from marketdata.ledger import CoverageLedger
+from marketdata.mongo import Document
+from marketdata.plan import PlannedRequest, SeriesPlan, plan_series
 from marketdata.repository import BarRepository, SaveResult
 from marketdata.signals import bars_synced
-from marketdata.spans import nominal
-from providers.base import Provider
+from marketdata.unconfirmed import unconfirmed_from
+from providers.base import BarPage, Provider
 
-FIRST_BARS = 1_000  # what a chart shows when it opens
+# Where "as far back as there is anything" begins; no exchange is older.
+_FAR_PAST = datetime(1700, 1, 1, tzinfo=UTC)
 
 
 class SyncResult(NamedTuple):
-    """What a sync did, in bars, and the open times of the outermost bars that the provider served."""
+    """What a sync did, in bars, and the open times of the outermost bars that the provider served.
+
+    ``missing`` bars are still expected and might yet be had. ``truncated_before``: nothing older can be had, for
+    ``reason``. ``resume_from``: all before it was done when the sync was told to stop; None if it came to its end.
+    """
 
     inserted: int = 0
     replaced: int = 0
@@ -29,91 +38,160 @@ class SyncResult(NamedTuple):
     version: int = 0
     first: datetime | None = None
     last: datetime | None = None
+    pages: int = 0
+    missing: int = 0
+    truncated_before: datetime | None = None
+    reason: str = ""
+    resume_from: datetime | None = None
 
     @property
     def is_changed(self) -> bool:
         return self.inserted + self.replaced > 0
 
 
-def sync_bars(
-    *,
-    instrument: Instrument,
-    interval: Interval,
-    start: datetime,
-    end: datetime,
-    provider: Provider,
-    repository: BarRepository,
-) -> SyncResult:
-    """Store the provider's closed bars whose ``open_time`` is in ``[start, end)``; tell ``bars_synced`` of changes.
+class Guard(Protocol):
+    """What whoever runs a sync has to say while it runs."""
 
-    Safe to repeat: what is stored and equal is not written. The oldest page is stored first, so that a sync that
-    is cut short leaves no hole below what it stored. Raises ProviderError, UnsupportedInterval, StoreUnavailable.
-    """
-    saved, first, last = SaveResult(), None, None
-    for page in _oldest_first(provider.fetch_bars(instrument, interval, start, end)):
-        saved = saved.plus(repository.save(instrument, interval, page))
-        first, last = first or page[0].open_time, page[-1].open_time
-    result = SyncResult(*saved, first, last)
-    if result.is_changed:
-        bars_synced.send_robust(
-            sender="marketdata", symbol=instrument.symbol, interval=interval, first=first, last=last
+    def ask(self, pages: int) -> bool:
+        """Before a request: wait for the budget; False if it is time to stop."""
+
+    def is_stopped(self) -> bool:
+        """Before a page is stored: whether to stop there."""
+
+    @property
+    def fence(self) -> int | None:
+        """The token of the lease under which bars are written."""
+
+
+class Unguarded:
+    """Goes on to the end, as fast as it can."""
+
+    fence = None
+
+    def ask(self, pages: int) -> bool:
+        return True
+
+    def is_stopped(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesSync:
+    """The sync of one series between a provider and a store."""
+
+    instrument: Instrument
+    interval: Interval
+    provider: Provider
+    database: Database[Document]
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def plan(self, start: datetime | None, end: datetime | None, *, missing_only: bool) -> SeriesPlan:
+        """What ``run`` would ask for; nothing is asked. Raises StoreUnavailable, UnsupportedInterval."""
+        now, repository = self.clock(), BarRepository(self.database)
+        known = repository.series(self.instrument, self.interval)
+        unconfirmed = None
+        if known and missing_only:
+            earliest = max(known.first, start or known.first)
+            unconfirmed = unconfirmed_from(self.database, self.instrument, self.interval, earliest, end or now)
+        return plan_series(
+            self.instrument,
+            self.interval,
+            start,
+            end,
+            ledger=CoverageLedger(self.database),
+            capabilities=self.provider.capabilities,
+            now=now,
+            missing_only=missing_only,
+            newest=known.last if known else None,
+            unconfirmed_from=unconfirmed,
         )
-    return result
 
+    def run(self, plan: SeriesPlan, guard: Guard | None = None) -> SyncResult:
+        """Ask for what is planned and store it, oldest first; see what is missing afterwards.
 
-def _oldest_first(pages: Iterator[list[Bar]]) -> list[list[Bar]]:
-    """Whole pages by time: providers may page backwards. A window of history is small enough to hold."""
-    return sorted((page for page in pages if page), key=lambda page: page[0].open_time)
+        Safe to repeat: what is stored and equal is not written. Raises ProviderError, UnknownSymbol,
+        UnsupportedInterval, StoreUnavailable.
+        """
+        guard = guard or Unguarded()
+        result = SyncResult(truncated_before=plan.truncated_before, reason=plan.reason)
+        for request in plan.requests:
+            if not guard.ask(request.pages):
+                return result._replace(resume_from=request.start)
+            result = self._request(request, result, guard)
+            if result.resume_from is not None:
+                return result
+        return result._replace(missing=self._missing(plan, result.truncated_before or plan.start))
+
+    def _request(self, request: PlannedRequest, result: SyncResult, guard: Guard) -> SyncResult:
+        asked_at, repository = self.clock(), BarRepository(self.database)
+        start = _FAR_PAST if request.to_the_beginning else request.start
+        pages = list(self.provider.fetch_bars(self.instrument, self.interval, start, request.end))
+        for page in _oldest_first(pages):
+            if guard.is_stopped():
+                return result._replace(resume_from=page[0].open_time)
+            saved = SaveResult(*result[:4]).plus(
+                repository.save(self.instrument, self.interval, page, fence=guard.fence)
+            )
+            result = result._replace(
+                **saved._asdict(), first=result.first or page[0].open_time, last=page[-1].open_time
+            )
+        truncated, reason = _edge(pages)
+        CoverageLedger(self.database).note_asked(
+            self.instrument,
+            self.interval,
+            min(request.start, result.first) if request.to_the_beginning and result.first else request.start,
+            request.end,
+            asked_at=asked_at,
+            truncated_before=truncated,
+            reason=reason,
+        )
+        if truncated is not None:
+            result = result._replace(truncated_before=truncated, reason=reason)
+        return result._replace(pages=result.pages + max(len(pages), 1))
+
+    def _missing(self, plan: SeriesPlan, begins: datetime) -> int:
+        """Bars of the plan's range, from where the provider begins, that a later sync should ask for."""
+        holes = CoverageLedger(self.database).holes(
+            self.instrument,
+            self.interval,
+            max(plan.start, begins),
+            plan.end,
+            now=self.clock(),
+            window_bars=self.provider.capabilities.window_bars,
+        )
+        return sum(hole.bars for hole in holes if hole.reason is not Reason.BEYOND_WINDOW)
 
 
 def sync_latest(
-    *, instrument: Instrument, interval: Interval, now: datetime, provider: Provider, repository: BarRepository
+    *, instrument: Instrument, interval: Interval, now: datetime, provider: Provider, database: Database[Document]
 ) -> SyncResult:
-    """Bring a series up to ``now``: from where it stops being final, or the newest 1,000 bars if none is stored."""
-    start = unsettled_from(instrument=instrument, interval=interval, now=now, repository=repository)
-    if start is None:
-        start = lookback(instrument.calendar, interval, FIRST_BARS, now)
-    return sync_bars(
-        instrument=instrument, interval=interval, start=start, end=now, provider=provider, repository=repository
-    )
+    """Bring a series up to ``now``, as far back as the provider goes; tell ``bars_synced`` of changes."""
+    sync = SeriesSync(instrument=instrument, interval=interval, provider=provider, database=database, clock=lambda: now)
+    result = sync.run(sync.plan(None, now, missing_only=True))
+    tell(instrument, interval, result)
+    return result
 
 
-def unsettled_from(
-    *, instrument: Instrument, interval: Interval, now: datetime, repository: BarRepository
-) -> datetime | None:
-    """The open time of the first bar among the newest 1,000 that history has not told us; None if nothing is stored.
-
-    That is a hole or a provisional bar, wherever it lies: a minute healed by itself may be newer than the hole that
-    an outage left. If there is none it is the newest bar, which is asked for again: that costs nothing, and a
-    provider that corrected it is noticed. In a thin market minutes without trades are asked for again too.
-    """
-    rows = list(repository.rows(instrument, interval, None, None, limit=FIRST_BARS, newest_first=True))
-    if not rows:
-        return None
-    settled = {row.open_time for row in rows if row.state is BarState.FINAL}
-    newest, oldest = rows[0].open_time, rows[-1].open_time
-    try:
-        expected = get_calendar(instrument.calendar).windows(interval, oldest, seconds(now))
-        first = next((window.key for window in expected if window.key not in settled), newest)
-    except UnknownCalendar:
-        first = max(settled, default=oldest)
-    return instant(min(first, newest))
+def tell(instrument: Instrument, interval: Interval, result: SyncResult) -> None:
+    """Send ``bars_synced`` if bars have changed."""
+    if result.is_changed:
+        bars_synced.send_robust(
+            sender="marketdata",
+            symbol=instrument.symbol,
+            interval=interval,
+            first=result.first,
+            last=result.last,
+        )
 
 
-def lookback(calendar_name: str, interval: Interval, bars: int, now: datetime) -> datetime:
-    """From when on a market has had about ``bars`` bars until ``now``; more where its calendar is not known."""
-    end = seconds(now)
-    _, one_later = nominal(interval, 0)
-    length = one_later if interval is not Interval.MN1 else 31 * 86_400
-    if calendar_name == "24/7":
-        return instant(end - (bars + 1) * length)
-    # The shortest trading days last four hours of 24, five days of seven; holidays are allowed for by a fortnight.
-    reach = bars * length * (9 if interval.is_intraday else 1) + (14 * 86_400 if interval.is_intraday else 0)
-    if interval is Interval.D1:
-        reach = reach * 3 // 2 + 14 * 86_400
-    start = end - reach
-    try:
-        keys = [window.key for window in get_calendar(calendar_name).windows(interval, start, end)]
-    except UnknownCalendar:
-        return instant(start)
-    return instant(keys[-bars] if len(keys) >= bars else start)
+def _oldest_first(pages: list[BarPage]) -> Iterator[list[Bar]]:
+    """Whole pages by time: providers may page backwards. A window of history is small enough to hold."""
+    yield from sorted((page for page in pages if page), key=lambda page: page[0].open_time)
+
+
+def _edge(pages: list[BarPage]) -> tuple[datetime | None, str]:
+    """From when on there is anything, if the provider said so, and why."""
+    for page in pages:
+        if page.truncated_before is not None:
+            return page.truncated_before, page.reason
+    return None, ""

@@ -213,6 +213,11 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "PocketQuant API",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    # Two fields are called state; left alone, one of them would be named by a number.
+    "ENUM_NAME_OVERRIDES": {
+        "SyncRunState": "marketdata.models.SyncRun.State",
+        "SyncItemState": "marketdata.models.SyncItem.State",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "pocketquant.schema.say_problems",

@@ -66,7 +66,8 @@ class RunningStreamer:
         self.log = folder / "streamer.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._client: MongoClient[dict[str, Any]] = MongoClient(mongodb_uri, tz_aware=True)
-        self.repository = BarRepository(self._client[self.database_name])
+        self.database = self._client[self.database_name]
+        self.repository = BarRepository(self.database)
 
     def python(self, code: str) -> None:
         """Run a few lines in another process of the same installation."""

@@ -113,7 +113,11 @@ def play_the_worker(market: Any, clock: FastClock, streamer: RunningStreamer, in
     now = datetime.fromtimestamp(clock(), UTC)
     for interval in (Interval.M1, Interval.M3):
         sync_latest(
-            instrument=instrument, interval=interval, now=now, provider=provider, repository=streamer.repository
+            instrument=instrument,
+            interval=interval,
+            now=now,
+            provider=provider,
+            database=streamer.database,
         )
     provider.close()  # type: ignore[attr-defined]  # not part of every provider
 
