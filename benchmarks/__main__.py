@@ -10,6 +10,7 @@ BENCHMARKS = {
     "fold": "ticks to bars of 13 intervals, beside NautilusTrader",
     "wire": "text of the wire to ticks, beside a bare JSON decode",
     "store": "closed bars to MongoDB, beside a bare insert_many and upserts",
+    "sync": "history from the demo market into the store, beside the provider's bare answers",
     "fanout": "live messages to many sockets, beside the channel layer and frames made once",
 }
 
