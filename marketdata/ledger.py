@@ -84,12 +84,16 @@ class CoverageLedger:
         *,
         now: datetime,
         window_bars: int | None = None,
+        lists_holes: bool = True,
     ) -> Coverage:
-        """The sum of a range; without ``start`` from the first stored bar on, nothing if there is none."""
+        """The sum of a range; without ``start`` from the first stored bar on, nothing if there is none.
+
+        Without its holes (``lists_holes``) it costs a tenth.
+        """
         found = self._found(instrument, interval, start, end, now)
         if found is None:
             return Coverage(start=seconds(end), end=seconds(end))
-        holes = list(self._holes(found, instrument, interval, now, window_bars, is_listing=True))
+        holes = list(self._holes(found, instrument, interval, now, window_bars, is_listing=True)) if lists_holes else []
         return Coverage(
             start=found.start,
             end=found.end,

@@ -1,0 +1,141 @@
+"""How complete series are, for pages, API and commands alike: a matrix of many, one of them day by day, and gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from domain.coverage import Hole
+from domain.interval import Interval
+from marketdata.documents import instant
+from marketdata.ledger import Coverage, CoverageLedger, DayCoverage
+from marketdata.mongo import database
+from marketdata.repository import BarRepository
+from marketdata.series import Series
+from providers.base import Capabilities
+from symbols.models import Symbol
+from symbols.sources import provider_named
+
+_FAR = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class SeriesCoverage(NamedTuple):
+    """One series: what the ledger says, and what is stored of it (None: nothing ever was)."""
+
+    symbol: Symbol
+    interval: Interval
+    coverage: Coverage
+    series: Series | None
+
+
+class Gap(NamedTuple):
+    symbol: Symbol
+    interval: Interval
+    hole: Hole
+
+
+def capabilities_of(provider: str) -> Capabilities:
+    """What a provider can do; it is not connected to. Raises InvalidRequest if there is no such provider."""
+    return provider_named(provider).capabilities
+
+
+def covered(
+    symbols: Iterable[Symbol],
+    intervals: Iterable[Interval],
+    *,
+    now: datetime,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    verifies: bool = False,
+    lists_holes: bool = False,
+) -> Iterator[SeriesCoverage]:
+    """Each series in the range ``[start, end)`` of keys; without ``start`` from its first bar on, until ``now``.
+
+    ``verifies``: the bitmaps are compared with the stored bars first. Raises StoreUnavailable.
+    """
+    store = database()
+    ledger, repository, wanted = CoverageLedger(store), BarRepository(store), list(intervals)
+    windows: dict[str, int | None] = {}
+    for symbol in symbols:
+        instrument = symbol.instrument()
+        if symbol.provider not in windows:
+            windows[symbol.provider] = capabilities_of(symbol.provider).window_bars
+        for interval in wanted:
+            if verifies:
+                ledger.verify(instrument, interval, start, end)
+            found = ledger.coverage(
+                instrument,
+                interval,
+                start,
+                end or now,
+                now=now,
+                window_bars=windows[symbol.provider],
+                lists_holes=lists_holes,
+            )
+            yield SeriesCoverage(symbol, interval, found, repository.series(instrument, interval))
+
+
+def days(symbol: Symbol, interval: Interval, start: datetime, end: datetime, *, now: datetime) -> list[DayCoverage]:
+    """A strip of UTC days."""
+    return CoverageLedger(database()).days(symbol.instrument(), interval, start, end, now=now)
+
+
+def gaps(
+    symbols: Iterable[Symbol],
+    intervals: Iterable[Interval],
+    *,
+    now: datetime,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    verifies: bool = False,
+) -> list[Gap]:
+    """All that is missing, what can be had for the shortest time first, what cannot be had any more last."""
+    found = covered(symbols, intervals, now=now, start=start, end=end, verifies=verifies, lists_holes=True)
+    holes = [Gap(each.symbol, each.interval, hole) for each in found for hole in each.coverage.holes]
+    return sorted(holes, key=lambda gap: (gap.hole.recoverable_until or _FAR, gap.symbol.code, gap.hole.start))
+
+
+def coverage_values(found: SeriesCoverage) -> dict[str, Any]:
+    """As the API and ``--json`` write it."""
+    coverage, series = found.coverage, found.series
+    return {
+        "symbol": found.symbol.code,
+        "interval": found.interval.value,
+        "start": instant(coverage.start) if series else None,
+        "end": instant(coverage.end) if series else None,
+        "expected": coverage.expected,
+        "stored": coverage.stored,
+        "none_at_provider": coverage.empty,
+        "missing": coverage.missing,
+        "unexpected": coverage.extra,
+        "share": coverage.share,
+        "first": series.first if series and series.count else None,
+        "last": series.last if series and series.count else None,
+        "bars": series.count if series else 0,
+        "data_version": series.data_version if series else None,
+    }
+
+
+def hole_values(hole: Hole) -> dict[str, Any]:
+    return {
+        "start": instant(hole.start),
+        "end": instant(hole.end),
+        "bars": hole.bars,
+        "reason": hole.reason.value,
+        "recoverable_until": hole.recoverable_until,
+        "detail": hole.detail,
+    }
+
+
+def gap_values(gap: Gap) -> dict[str, Any]:
+    return {"symbol": gap.symbol.code, "interval": gap.interval.value, **hole_values(gap.hole)}
+
+
+def day_values(day: DayCoverage) -> dict[str, Any]:
+    return {
+        "date": f"{instant(day.day):%Y-%m-%d}",
+        "expected": day.expected,
+        "stored": day.stored,
+        "none_at_provider": day.empty,
+    }

@@ -1,0 +1,124 @@
+"""``GET /api/v1/coverage`` and ``/api/v1/gaps``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from domain.interval import Interval
+from marketdata import documents
+from marketdata.collections import BARS
+from marketdata.repository import BarRepository
+from providers.demo import demo_instruments
+from symbols.models import Symbol
+from symbols.services import add_symbols
+from tests.marketdata.builders import bar
+
+pytestmark = pytest.mark.django_db
+BTC = "DEMO:BTCUSD"
+
+
+@pytest.fixture
+def reader(client: Client, mongo_database: Any) -> Client:
+    add_symbols(demo_instruments())
+    client.force_login(get_user_model().objects.create_user("reader"))
+    return client
+
+
+@pytest.fixture
+def hours(reader: Client, mongo_database: Any) -> list[datetime]:
+    """A hundred hours of BTC until three hours ago; returns their open times."""
+    instrument = Symbol.objects.with_code(BTC).instrument()
+    last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    opens = [last - timedelta(hours=n) for n in range(100)][::-1]
+    bars = [bar(0, instrument=instrument, interval=Interval.H1, open_time=moment) for moment in opens]
+    BarRepository(mongo_database).save(instrument, Interval.H1, bars)
+    return opens
+
+
+def get(reader: Client, path: str, **parameters: Any) -> Any:
+    answer = reader.get(f"/api/v1/{path}", parameters)
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def test_the_matrix_holds_every_symbol_at_every_interval(reader: Client, hours: list[datetime]) -> None:
+    found = get(reader, "coverage", end="-90m")
+    count = Symbol.objects.count()
+    assert (found["count"], len(found["results"]), found["next"]) == (count, count * 13, None)
+    by_series = {(each["symbol"], each["interval"]): each for each in found["results"]}
+    whole = by_series[BTC, "1h"]
+    assert (whole["share"], whole["expected"], whole["stored"], whole["bars"]) == (1.0, 100, 100, 100)
+    never = by_series["DEMO:ETHUSD", "1d"]
+    assert (never["share"], never["first"], never["start"]) == (None, None, None)
+
+
+def test_bars_deleted_by_hand_are_exactly_the_gaps_once_it_is_verified(
+    reader: Client, hours: list[datetime], mongo_database: Any
+) -> None:
+    symbol = Symbol.objects.with_code(BTC)
+    keys = [documents.key(symbol.pk, Interval.H1, int(hours[n].timestamp())) for n in (10, 11, 50)]
+    mongo_database[BARS].delete_many({"_id": {"$in": keys}})
+    found = get(reader, "coverage", symbol=BTC, interval="1h", end="-90m", verify="true")
+    [series] = found["results"]
+    assert (series["missing"], series["stored"], series["bars"]) == (3, 97, 97)
+    assert [(hole["start"], hole["bars"], hole["reason"]) for hole in found["holes"]] == [
+        (f"{hours[10]:%Y-%m-%dT%H:%M:%SZ}", 2, "not asked"),
+        (f"{hours[50]:%Y-%m-%dT%H:%M:%SZ}", 1, "not asked"),
+    ]
+    assert sum(day["expected"] - day["stored"] for day in found["days"]) == 3
+    assert all(hole["recoverable_until"] for hole in found["holes"])
+
+
+def test_gaps_come_with_the_nearest_deadline_first(reader: Client, hours: list[datetime], mongo_database: Any) -> None:
+    symbol = Symbol.objects.with_code(BTC)
+    repository = BarRepository(mongo_database)
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    first = now - timedelta(minutes=200)
+    minutes = [first + timedelta(minutes=n) for n in range(190) if n != 100]
+    bars = [bar(0, instrument=symbol.instrument(), open_time=moment) for moment in minutes]
+    repository.save(symbol.instrument(), Interval.M1, bars)
+    repository.delete(symbol.instrument(), Interval.H1, hours[20], hours[22])
+    found = get(reader, "gaps", symbol=BTC, end="-100m")
+    assert [(each["interval"], each["bars"]) for each in found["results"]] == [("1m", 1), ("1h", 2)]
+    page = get(reader, "gaps", symbol=BTC, end="-100m", limit=1)
+    assert (page["count"], len(page["results"])) == (2, 1)
+    assert reader.get(page["next"]).json()["results"][0]["interval"] == "1h"
+
+
+def test_symbols_come_a_page_at_a_time(reader: Client) -> None:
+    found = get(reader, "coverage", interval="1d", limit=2)
+    assert len(found["results"]) == 2
+    following = reader.get(found["next"]).json()
+    assert {each["symbol"] for each in following["results"]}.isdisjoint({each["symbol"] for each in found["results"]})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "words"),
+    [
+        ({"interval": "7m"}, 400, "interval"),
+        ({"limit": "0"}, 400, "limit"),
+        ({"limit": "9" * 400}, 400, "limit"),
+        ({"verify": "yes"}, 400, "true or false"),
+        ({"start": "2026-01-05T14:30"}, 400, "zone"),
+        ({"start": "now", "end": "-1d"}, 400, "start is after end"),
+        ({"symbls": BTC}, 400, "symbols"),
+        ({"symbol": "DEMO:NOBODY"}, 404, "not registered"),
+    ],
+)
+@pytest.mark.parametrize("path", ["coverage", "gaps"])
+def test_what_cannot_be_asked_says_why(
+    reader: Client, path: str, parameters: dict[str, str], status: int, words: str
+) -> None:
+    answer = reader.get(f"/api/v1/{path}", parameters)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert words in answer.json()["detail"]
+
+
+def test_strangers_are_told_nothing(client: Client) -> None:
+    assert client.get("/api/v1/coverage").status_code == 401
+    assert client.get("/api/v1/gaps").status_code == 401
