@@ -58,8 +58,14 @@ def register(code: str, calendar: str) -> Symbol:
 
 
 @pytest.mark.parametrize(("name", "code", "calendar", "options"), KINDS, ids=[kind[0] for kind in KINDS])
-def test_it_is_imported_whole_and_a_second_time_changes_nothing(
-    name: str, code: str, calendar: str, options: list[str], mongo_database: Any, capsys: pytest.CaptureFixture[str]
+def test_it_is_imported_whole_and_what_is_exported_of_it_changes_nothing(
+    name: str,
+    code: str,
+    calendar: str,
+    options: list[str],
+    mongo_database: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     register(code, calendar)
     command = ["import_bars", str(BARS / name), "--symbol", code, *options, "--json", "--no-input"]
@@ -69,6 +75,11 @@ def test_it_is_imported_whole_and_a_second_time_changes_nothing(
         assert first["inserted"] == len(file.readlines()) - 1
     call_command(*command)
     assert '"inserted":0,"replaced":0' in capsys.readouterr().out
+    call_command("export_bars", code, "--output", str(tmp_path / "again.csv"), "--quiet")
+    session = ["--session", "extended"] if "extended" in options else []
+    call_command("import_bars", str(tmp_path / "again.csv"), *session, "--json", "--no-input")
+    again = json.loads(capsys.readouterr().out)
+    assert (again["inserted"], again["replaced"], again["unchanged"]) == (0, 0, first["inserted"])
 
 
 def read(path: Path, calendar: str, interval: Interval, *, extended: bool = False) -> list[Bar]:
