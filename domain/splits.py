@@ -18,12 +18,17 @@ Prices = tuple[float, float, float, float]
 
 
 class Adjustment(NamedTuple):
-    """Bars whose key is before ``before`` (epoch seconds) were stored as they traded then; times ``factor`` their
-    prices are comparable with the later ones, and their volumes divided by it.
+    """A split as a series shows it. Bars whose key is before ``before`` (epoch seconds) traded on the older scale;
+    times ``factor`` their prices are comparable with the later ones, and their volumes divided by it.
+
+    ``found_at``: epoch second at which history told. ``is_open``: what history told ended before the split did, so
+    that later bars may belong to the older scale too; the next sync settles it.
     """
 
     before: int
     factor: float
+    found_at: int = 0
+    is_open: bool = False
 
 
 def find_factor(pairs: Sequence[tuple[Prices, Prices]]) -> float | None:

@@ -28,16 +28,17 @@ class Decision(NamedTuple):
     bar: Bar
 
 
-def decide(stored: Row, bar: Bar, *, is_settled: bool, volume_step: float) -> Decision:
+def decide(stored: Row, bar: Bar, *, is_settled: bool, volume_step: float, is_comparable: bool = True) -> Decision:
     """What to do when ``bar`` arrives and ``stored`` is there under the same key.
 
     Provider history is the authority: it replaces provisional bars and what came from elsewhere; a provisional bar
     never replaces a final one, nor a partial one a whole one. History that agrees (``is_confirmed``) writes only if
-    that makes a provisional bar final or tells its trades. ``volume_step`` is the size of one lot.
+    that makes a provisional bar final or tells its trades. ``volume_step`` is the size of one lot. Where a split lies
+    between the two versions they are not comparable, and equal values are chance.
     """
     if authority(bar) < authority(stored):
         return Decision(Verdict.KEEP, bar)
-    if not is_confirmed(stored, bar, volume_step=volume_step):
+    if not (is_comparable and is_confirmed(stored, bar, volume_step=volume_step)):
         settled = stored.state is BarState.FINAL or is_settled
         return Decision(Verdict.REVISE if settled else Verdict.REPLACE, bar)
     if bar.trades is None and stored.trades is not None:

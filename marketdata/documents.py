@@ -41,7 +41,10 @@ _SOURCES = {code: source for source, code in _SOURCE_CODES.items()}
 
 
 class Row(NamedTuple):
-    """A stored bar as plain values; ``open_time`` in epoch seconds."""
+    """A stored bar as plain values; ``open_time`` in epoch seconds.
+
+    ``adjusted``: how many of the series' splits the values take in, where that does not follow from ``open_time``.
+    """
 
     open_time: int
     open: float
@@ -54,6 +57,7 @@ class Row(NamedTuple):
     source: BarSource = BarSource.HISTORY
     partial: bool = False
     revision: int = 0
+    adjusted: int = 0
 
 
 def seconds(instant: datetime) -> int:
@@ -84,9 +88,9 @@ def key_range(symbol_id: int, interval: Interval, start: int | None, end: int | 
     return lower, upper
 
 
-def encode(identity: bytes, bar: Bar, updated_ms: int, *, revision: int = 0) -> bytes:
+def encode(identity: bytes, bar: Bar, updated_ms: int, *, revision: int = 0, adjusted: int = 0) -> bytes:
     """The BSON document of ``bar``."""
-    tail = _tail(bar, revision)
+    tail = _tail(bar, revision, adjusted)
     # fmt: off
     return _HEAD.pack(
         _HEAD_SIZE + len(tail), b"\x05_id\0", 13, 0, identity,
@@ -113,7 +117,7 @@ def encode_all(identities: Iterable[bytes], bars: Iterable[Bar], updated_ms: int
     # fmt: on
 
 
-def _tail(bar: Bar, revision: int) -> bytes:
+def _tail(bar: Bar, revision: int, adjusted: int) -> bytes:
     parts = []
     if bar.trades is not None:
         parts.append(b"\x12n\0" + _LONG.pack(bar.trades))
@@ -125,6 +129,8 @@ def _tail(bar: Bar, revision: int) -> bytes:
         parts.append(b"\x08p\0\1")
     if revision:
         parts.append(b"\x10r\0" + _SIZE.pack(revision))
+    if adjusted:
+        parts.append(b"\x10a\0" + _SIZE.pack(adjusted))
     return b"".join(parts) + b"\0"
 
 
@@ -178,6 +184,7 @@ def _row(document: bytes, *values: float, rare: dict[str, Any]) -> Row:
         _SOURCES.get(rare.get("f", 0), BarSource.HISTORY),
         bool(rare.get("p")),
         rare.get("r", 0),
+        rare.get("a", 0),
     )
 
 

@@ -11,10 +11,11 @@ from pymongo.database import Database
 
 from domain.bar import Bar, BarState
 from domain.calendars import get_calendar
-from domain.errors import NaiveTime
+from domain.errors import NaiveTime, StoreUnavailable
 from domain.instrument import Instrument
 from domain.interval import Interval
-from marketdata import documents, series, transactions, upkeep
+from marketdata import adjustments, documents, series, transactions, upkeep
+from marketdata.adjustments import Scale
 from marketdata.collections import BARS, SERIES, ensure
 from marketdata.decisions import authority
 from marketdata.documents import Row, instant, seconds
@@ -113,6 +114,9 @@ class BarRepository:
     ) -> Iterator[Row]:
         """The same as ``between`` in plain values, without spans: several times cheaper.
 
+        All lie on the present scale, whatever splits there were. Raises StoreUnavailable if one is found while they
+        are read.
+
         ``batch``: how many bars to fetch at once; few where only the first may be wanted.
         """
         lower, upper = documents.key_range(instrument.id, interval, _second(start), _second(end))
@@ -127,8 +131,20 @@ class BarRepository:
                 limit=limit or 0,
                 batch_size=batch,
             )
-            for document in documents.split(batches):
-                yield documents.decode(document)
+            scale: Scale | None = None
+            for found in batches:
+                # Read after the bars: so it knows of every split that they do.
+                current = self._scale(instrument, interval)
+                if scale not in (None, current):
+                    raise StoreUnavailable(f"{instrument.symbol} {interval}: a split was found just now; ask again")
+                scale = current
+                yield from scale.read(map(documents.decode, documents.split((found,))))
+
+    def _scale(self, instrument: Instrument, interval: Interval) -> Scale:
+        found = self._database[SERIES].find_one(
+            {"_id": series.identity(instrument, interval)}, projection={"adjustment": 1}
+        )
+        return Scale(adjustments.decode((found or {}).get("adjustment", ())))
 
     def key_at(
         self,

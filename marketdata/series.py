@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +10,10 @@ from bson import ObjectId
 
 from domain.instrument import Instrument
 from domain.interval import Interval
+from marketdata import adjustments, fidelity
+from marketdata.adjustments import Adjustments
 from marketdata.documents import instant
+from marketdata.fidelity import Comparison, Fidelity
 
 Document = dict[str, Any]
 
@@ -21,8 +24,8 @@ class Series:
 
     ``first`` and ``last`` are the open times of its outermost bars. ``version`` rises with every change; together
     with ``born``, which differs if the store was emptied in between, it names a state of the data for caches and
-    ETags. Of the bars that we closed ourselves and that were whole, ``confirmed`` proved equal to the provider's
-    history, ``corrected`` did not.
+    ETags. ``fidelity``: how well the bars that we closed ourselves agreed with the provider's history.
+    ``unconfirmed``: no bar that history has not confirmed is older; None if there is none at all.
     """
 
     symbol: str
@@ -32,9 +35,10 @@ class Series:
     count: int
     version: int
     born: str
-    confirmed: int
-    corrected: int
     updated_at: datetime
+    fidelity: Fidelity
+    adjustments: Adjustments = ()
+    unconfirmed: datetime | None = None
 
     @property
     def data_version(self) -> str:
@@ -43,13 +47,17 @@ class Series:
 
 @dataclass(slots=True)
 class SeriesChange:
-    """What one transaction does to a series; times in epoch seconds."""
+    """What one transaction does to a series; times in epoch seconds.
+
+    ``unconfirmed``: the first bar written that history has not told. ``adjustments``: all splits, if one was found.
+    """
 
     first: int
     last: int
     inserted: int = 0
-    confirmed: int = 0
-    corrected: int = 0
+    unconfirmed: int | None = None
+    adjustments: Adjustments | None = None
+    comparison: Comparison = field(default_factory=Comparison)
 
 
 def identity(instrument: Instrument, interval: Interval) -> str:
@@ -64,17 +72,17 @@ def update(
 
     ``fence``: the token of the writer's lease. ``mapped``: every bar has its bit in the coverage.
     """
-    fenced = {} if fence is None else {"fence": fence}
+    values: Document = {"symbol": instrument.symbol, "interval": interval.value, "updated_at": now}
+    if fence is not None:
+        values["fence"] = fence
+    if change.adjustments is not None:
+        values |= {"adjustment": adjustments.encode(change.adjustments), "announced": False}
+    unconfirmed = {} if change.unconfirmed is None else {"unconfirmed": instant(change.unconfirmed)}
     return {
-        "$inc": {
-            "version": 1,
-            "count": change.inserted,
-            "confirmed": change.confirmed,
-            "corrected": change.corrected,
-        },
-        "$min": {"first": instant(change.first)},
-        "$max": {"last": instant(change.last)},
-        "$set": {"symbol": instrument.symbol, "interval": interval.value, "updated_at": now, **fenced},
+        "$inc": {"version": 1, "count": change.inserted, **change.comparison.increments()},
+        "$min": {"first": instant(change.first), **unconfirmed},
+        "$max": {"last": instant(change.last), **change.comparison.maxima()},
+        "$set": values,
         "$setOnInsert": {"born": ObjectId(), "mapped": True},
     }
 
@@ -88,7 +96,8 @@ def parse(document: Document) -> Series:
         count=document["count"],
         version=document["version"],
         born=str(document["born"]),
-        confirmed=document["confirmed"],
-        corrected=document["corrected"],
         updated_at=document["updated_at"].astimezone(UTC),
+        fidelity=fidelity.parse(document),
+        adjustments=adjustments.decode(document.get("adjustment", ())),
+        unconfirmed=document["unconfirmed"].astimezone(UTC) if "unconfirmed" in document else None,
     )

@@ -62,7 +62,7 @@ def test_history_that_agrees_makes_a_provisional_bar_final_and_keeps_its_trades(
     assert repository.save(BITCOIN, M1, [bar(0, volume=10.0 + 1e-9)]).replaced == 1
     [stored] = everything(repository)
     assert (stored.state, stored.source, stored.trades) == (BarState.FINAL, BarSource.HISTORY, 42)
-    assert repository.series(BITCOIN, M1).confirmed == 1
+    assert repository.series(BITCOIN, M1).fidelity.share == 1.0
     assert mongo_database.bar_revisions.count_documents({}) == 0
 
 
@@ -73,7 +73,8 @@ def test_history_replaces_a_provisional_bar_that_differs_and_the_old_values_are_
     [row] = repository.rows(BITCOIN, M1, None, None)
     assert row.revision == 1
     assert [kept["o"] for kept in mongo_database.bar_revisions.find()] == [100.0]
-    assert repository.series(BITCOIN, M1).corrected == 1
+    fidelity = repository.series(BITCOIN, M1).fidelity
+    assert (fidelity.compared, fidelity.confirmed) == (1, 0)
 
 
 def test_each_change_of_a_final_bar_raises_its_revision_and_keeps_every_old_value(repository, mongo_database):
