@@ -9,7 +9,7 @@ UV_VERSION := 0.13.9
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench fuzz screenshots clean lock
+.PHONY: help run test check lint bench fuzz chaos screenshots clean lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -36,6 +36,9 @@ bench: $(VENV)/.dev ## ours beside peers and bare limits, as ratios (ARGS="fold 
 
 fuzz: $(VENV)/.dev ## the API by its schema, 5,000 cases; goes on where it stopped (ARGS="--cases 20000", ARGS="--anew")
 	@$(PY) -m tests.fuzz $(ARGS)
+
+chaos: $(VENV)/.dev ## kill processes in the middle of their work, for minutes; goes on where it stopped (ARGS="--help")
+	@$(PY) -m tests.chaos $(ARGS)
 
 screenshots: $(VENV)/.dev ## pictures of the pages, desktop and phone, dark and light, into var/screenshots
 	@$(PY) -m tests.browser.screenshots
