@@ -173,9 +173,10 @@ def _careful_row(place: str, layout: _Layout, line: str) -> tuple[str, ...]:
     if len(line) > LONGEST_LINE:
         raise UnreadableFile(f"{place}: longer than {LONGEST_LINE} characters")
     fields = _fields(line)
-    if len(fields) != layout.width:
-        if line.count('"') % 2:
-            raise UnreadableFile(f"{place}: a quote that does not end in its line; line breaks in fields are not read")
+    is_odd = len(fields) != layout.width
+    if fields[-1].endswith("\n") or (is_odd and line.count('"') % 2):  # only an open quote keeps the line's end
+        raise UnreadableFile(f"{place}: a quote that does not end in its line; line breaks in fields are not read")
+    if is_odd:
         raise UnreadableFile(f"{place}: {len(fields)} fields, the header has {layout.width}")
     time, *prices = (fields[index] for index in (layout.time, *layout.prices))
     if not _INTEGER.fullmatch(time) or not 0 <= int(time) <= _MAX_NS:

@@ -75,6 +75,7 @@ class TestWhatIsRead:
             trades(f"0.25,x_1,10.5,{NOON + 5}", header="Size,id, PRICE ,TS_NS"),
             trades(f" {NOON + 5} ,1.05e1,2.5E-1"),
             trades(f"{NOON + 5},+10.50,.25"),
+            trades(f'{NOON + 5},10.5,0.25,5" pipe', header="ts_ns,price,size,note"),
             trades(f"{NOON + 5},10.5,0.25,Zürich", header="ts_ns,price,size,venue"),
         ],
     )
@@ -245,6 +246,11 @@ class TestWhatIsRefused:
         with pytest.raises(UnreadableFile, match=complaint) as raised:
             rows(path)
         assert str(raised.value).startswith(f"{path}, line {line}: ")
+
+    def test_a_field_with_a_line_break_is_named_where_it_begins(self, recorded):
+        path = recorded(trades(f'{NOON},1,1,"a', 'b"', header="ts_ns,price,size,note"))
+        with pytest.raises(UnreadableFile, match="line 2: a quote that does not end in its line"):
+            rows(path)
 
     def test_a_broken_line_far_down_is_named_too(self, recorded):
         lines = [f"{NOON + n},1,1" for n in range(60_000)]

@@ -159,6 +159,8 @@ class TestBars:
             ({"calendar": "XMARS"}, "no calendar 'XMARS'"),
             ({"calendar": ""}, "no calendar ''"),
             ({"bars": "{recording}"}, "is one of the recordings"),
+            ({"bars": "."}, "'.' is a folder"),
+            ({"bars": ""}, "'' is a folder"),
             ({"bars": "no/such/folder/bars"}, "there is no such folder"),
             ({"bars": None, "calendar": "24/7"}, "--calendar goes with --bars"),
         ],
@@ -208,11 +210,14 @@ class TestBars:
         assert at_once == one_by_one
         assert all(round(bar["close"], 6) == bar["close"] for bar in at_once.values())
 
-    def test_a_replay_of_days_says_how_long_it_takes(self, recording, tmp_path):
+    @pytest.mark.parametrize(("speed", "days"), [("2", "5.0"), ("1e-300", "over a million")])
+    def test_a_replay_of_days_says_how_long_it_takes(self, recording, tmp_path, speed, days):
         later = tmp_path / "later.csv"
         later.write_text(f"ts_ns,price,size\n{(TEN + 10 * 86_400) * NS},1,1\n")
-        process = TestAsAProcess().start(tmp_path, recording, later, "--symbol", SYMBOL, "--bars", "-", "--speed", "2")
-        assert process.stderr.readline() == "at this speed it takes 5.0 days\n"
+        process = TestAsAProcess().start(
+            tmp_path, recording, later, "--symbol", SYMBOL, "--bars", "-", "--speed", speed
+        )
+        assert process.stderr.readline() == f"at this speed it takes {days} days\n"
         process.terminate()
         process.communicate(timeout=20)
 

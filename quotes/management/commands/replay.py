@@ -37,6 +37,7 @@ Files are CSV or CSV.gz with a header line: ts_ns,price,size or ts_ns,bid,ask; o
 _WRONG_USE, _FAILED, _INTERRUPTED = 2, 1, 130
 _LINES_AT_ONCE = 2_000
 _DAY_SECONDS = 86_400
+_MANY_DAYS = 1e6
 
 
 class Command(BaseCommand):
@@ -103,7 +104,7 @@ class Command(BaseCommand):
         self._say_doubts()
         days = recording.span_seconds / speed / _DAY_SECONDS
         if days > 1:
-            self.words.say(f"at this speed it takes {days:,.1f} days")
+            self.words.say(f"at this speed it takes {f'{days:,.1f}' if days < _MANY_DAYS else 'over a million'} days")
         return recording
 
     def _play(self, options: dict[str, Any]) -> None:
@@ -155,6 +156,8 @@ def _check_files(files: list[Path], target: str | None) -> None:
             raise InvalidRequest(f"{file} is given twice, its ticks would count twice")
         if target not in (None, "-") and _is_same(file, Path(str(target))):
             raise InvalidRequest(f"{target} is one of the recordings")
+    if target not in (None, "-") and Path(str(target)).is_dir():
+        raise InvalidRequest(f"--bars {str(target)!r} is a folder, name a file in it")
     if target not in (None, "-") and not Path(str(target)).parent.is_dir():
         raise InvalidRequest(f"{target}: there is no such folder")
 
