@@ -13,20 +13,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from domain.errors import UnknownSymbol
 from marketdata.answers import Answer, tagged
 from marketdata.describing import Subject
 from marketdata.documents import seconds
 from marketdata.forming import NONE, find_forming
+from marketdata.ledger import CoverageLedger
 from marketdata.mongo import database
 from marketdata.negotiation import RENDERERS, BarsNegotiation, format_of
 from marketdata.query import BarsQuery
 from marketdata.query_parameters import PAGE, parse_query
+from marketdata.registered import registered
 from marketdata.repository import BarRepository
 from marketdata.selectors import Reading
 from marketdata.serializers import DESCRIPTION, EXAMPLE, PARAMETERS, RESPONSES
 from marketdata.series import Series
-from symbols.models import Symbol
 
 
 class BarsView(APIView):
@@ -56,8 +56,9 @@ class BarsView(APIView):
 
 
 def _subject(query: BarsQuery, now: int) -> Subject:
-    instruments = [symbol.instrument() for symbol in _registered(query.symbols)]
-    repository = BarRepository(database())
+    instruments = registered(query.symbols)
+    store = database()
+    repository = BarRepository(store)
     # Read before the bars: a change in between makes the tag too old, never the data older than its tag. And forming
     # bars before closed ones: what closes in between is then among the closed.
     forming = find_forming(instruments, query.interval, now) if query.include_forming else NONE
@@ -67,15 +68,8 @@ def _subject(query: BarsQuery, now: int) -> Subject:
         series=series,
         data_version=_data_version(series),
         forming=forming,
+        ledger=CoverageLedger(store),
     )
-
-
-def _registered(codes: Sequence[str]) -> list[Symbol]:
-    """The symbols in the order that was asked for. Raises UnknownSymbol that names all that are not registered."""
-    found = {symbol.code: symbol for symbol in Symbol.objects.select_related("exchange").filter(code__in=codes)}
-    if unknown := [code for code in codes if code not in found]:
-        raise UnknownSymbol(f"not registered: {', '.join(unknown)}; add it with `manage.py symbols add {unknown[0]}`")
-    return [found[code] for code in codes]
 
 
 def _data_version(series: Sequence[Series | None]) -> str:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from domain.bar import BarState
 from domain.calendars import get_calendar
-from domain.errors import UnknownCalendar
+from domain.coverage import Hole
+from domain.errors import InvalidRequest
 from domain.instrument import Instrument
+from domain.spans import DAY
+from marketdata.adjustments import described
 from marketdata.columns import Found
-from marketdata.completeness import GRACE_SECONDS, Missing, completeness
 from marketdata.documents import instant
 from marketdata.forming import Forming
 from marketdata.freshness import newest_expected
+from marketdata.ledger import Coverage, CoverageLedger
 from marketdata.selectors import Extent, Reading, bounds
 from marketdata.series import Series
+from marketdata.spans import spans
+from symbols.sources import provider_named
 
-_MOST_COUNTED = 300_000  # nominal lengths: beyond, counting what is expected would cost more than the bars
+# Nominal lengths of a range: beyond, counting costs more than the bars, and listing what is missing more still.
+_MOST_COUNTED = 1_000_000
+_MOST_LISTED = 50_000
+_MOST_RANGES = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,35 +39,33 @@ class Subject:
     series: Sequence[Series | None]
     data_version: str
     forming: Forming
+    ledger: CoverageLedger
 
     def about_page(self, bars: Sequence[Found], extent: Extent) -> dict[str, Any]:
         """``meta`` of a page whose bars are at hand."""
-        stored = [one for one in bars if not one.is_filled and one.row.state is not BarState.FORMING]
-        sources = Counter([one.row.source for one in stored])
+        stored = [one.row for one in bars if not one.is_filled and one.row.state is not BarState.FORMING]
+        sources = Counter([row.source for row in stored])
         return {
             **self._common(extent, includes_forming=any(one.row.state is BarState.FORMING for one in bars)),
-            **self._completeness(stored, extent),
             "returned": len(bars),
             "filled": sum(one.is_filled for one in bars),
             "sources": {source.value: count for source, count in sources.items()},
-            "provisional": sum(one.row.state is BarState.PROVISIONAL for one in stored),
-            "partial": sum(one.row.partial for one in stored),
+            "provisional": sum(row.state is BarState.PROVISIONAL for row in stored),
+            "partial": sum(row.partial for row in stored),
         }
 
     def about_stream(self, extent: Extent) -> dict[str, Any]:
         """The same as far as it is known before the first bar is read."""
-        return {
-            **self._common(extent, includes_forming=bool(self.reading.forming)),
-            "expected": self._expected(extent),
-            "returned": extent.returned,
-        }
+        return {**self._common(extent, includes_forming=bool(self.reading.forming)), "returned": extent.returned}
 
     def _common(self, extent: Extent, *, includes_forming: bool) -> dict[str, Any]:
         reading = self.reading
         changed: list[datetime] = [known.updated_at for known in self.series if known]
+        completeness, notes = self._completeness(extent)
         return {
             "interval": reading.query.interval.value,
             "truncated": extent.more,
+            **completeness,
             "includes_forming": includes_forming,
             "provider": ",".join(sorted({instrument.provider for instrument in reading.instruments})),
             "data_version": self.data_version,
@@ -68,7 +74,13 @@ class Subject:
                 self._freshness(position, instrument, known)
                 for position, (instrument, known) in enumerate(zip(reading.instruments, self.series, strict=True))
             ],
-            "notes": self.forming.notes,
+            "adjustments": [
+                split
+                for instrument, known in zip(reading.instruments, self.series, strict=True)
+                if known
+                for split in described(instrument.symbol, known.adjustments)
+            ],
+            "notes": [*self.forming.notes, *notes],
         }
 
     def _freshness(self, position: int, instrument: Instrument, known: Series | None) -> dict[str, Any]:
@@ -85,61 +97,71 @@ class Subject:
             "forming_as_of": self.forming.as_of.get(position),
         }
 
-    def _completeness(self, stored: Sequence[Found], extent: Extent) -> dict[str, Any]:
-        first = min((one.row.open_time for one in stored), default=None)
-        expected: int | None = 0
-        missing: list[dict[str, Any]] = []
-        omitted = 0
-        for position, instrument in enumerate(self.reading.instruments):
-            keys = {one.row.open_time for one in stored if one.position == position}
-            span = self._span(position, extent, first)
-            known = span and completeness(
-                instrument.calendar,
-                self.reading.query.interval,
-                *span,
-                keys,
-                now=self.reading.now - instrument.delay_seconds,
-            )
-            if not known:
-                expected = None
-                continue
-            expected = None if expected is None else expected + known.expected
-            omitted += known.omitted
-            missing += [_range(instrument, gap) for gap in known.missing]
-        return {"expected": expected, "missing": missing, "missing_omitted": omitted}
+    def _completeness(self, extent: Extent) -> tuple[dict[str, Any], list[str]]:
+        covered = [self._covered(position, extent) for position in range(len(self.reading.instruments))]
+        known = [one for one in covered if one is not None]
+        pairs = list(zip(self.reading.instruments, covered, strict=True))
+        missing = [self._range(instrument, hole) for instrument, one in pairs if one for hole in one.holes]
+        is_known = len(known) == len(covered)
+        omitted = sum(one.omitted for one in known) + max(0, len(missing) - _MOST_RANGES)
+        counts = {
+            "expected": sum(one.expected for one in known) if is_known else None,
+            "none_at_provider": sum(one.empty for one in known) if is_known else None,
+            "missing_bars": sum(one.missing for one in known) if is_known else None,
+            "missing": missing[:_MOST_RANGES],
+            "missing_omitted": omitted,
+        }
+        return counts, [note for instrument, one in pairs for note in self._notes(instrument, one)]
 
-    def _expected(self, extent: Extent) -> int | None:
-        expected = 0
-        for position, (instrument, known) in enumerate(zip(self.reading.instruments, self.series, strict=True)):
-            span = self._span(position, extent, int(known.first.timestamp()) if known else None)
-            counted = span and self._count(instrument, *span)
-            if counted is None:
-                return None
-            expected += counted
-        return expected
+    def _notes(self, instrument: Instrument, covered: Coverage | None) -> Iterator[str]:
+        if covered is None:
+            yield f"{instrument.symbol}: the range is too long to count what is expected in it"
+        elif covered.known_from > covered.start:
+            yield f"{instrument.symbol}: the calendar knows nothing before {instant(covered.known_from):%Y-%m-%d}"
+        elif covered.missing and not covered.holes:
+            yield f"{instrument.symbol}: the range is too long to list what is missing; /api/v1/coverage does"
 
-    def _count(self, instrument: Instrument, start: int, end: int) -> int | None:
-        interval = self.reading.query.interval
-        if (end - start) / (interval.seconds or 86_400) > _MOST_COUNTED:
-            return None
-        until = self.reading.now - instrument.delay_seconds - GRACE_SECONDS
-        try:
-            windows = get_calendar(instrument.calendar).windows(interval, start, end)
-            return sum(closes <= until for _, closes, _ in windows)
-        except UnknownCalendar:
-            return None
-
-    def _span(self, position: int, extent: Extent, first: int | None) -> tuple[int, int] | None:
-        """The keys ``[start, end)`` of a symbol that the page speaks for; None if they have no beginning.
+    def _covered(self, position: int, extent: Extent) -> Coverage | None:
+        """What the ledger says of the keys that the page speaks for; None where there are too many to count.
 
         Where the page was cut by the limit, or goes on after another, that is where the pages part; elsewhere the
-        range as it was asked, until now at most, and from the ``first`` bar where no start was asked.
+        range as it was asked, until now at most, and from the first bar where no start was asked.
         """
-        now = self.reading.now
-        start, end = bounds(self.reading.query, position, extent.begin, extent.after)
-        start, end = first if start is None else start, now if end is None else min(end, now)
-        return None if start is None or start > end else (start, end)
+        reading, known, interval = self.reading, self.series[position], self.reading.query.interval
+        start, end = bounds(reading.query, position, extent.begin, extent.after)
+        end = reading.now if end is None else min(end, reading.now)
+        first = start if start is not None else int(known.first.timestamp()) if known else end
+        length = (end - first) / (interval.seconds or DAY)
+        if length > _MOST_COUNTED:
+            return None
+        instrument = reading.instruments[position]
+        return self.ledger.coverage(
+            instrument,
+            interval,
+            None if start is None else instant(start),
+            instant(end),
+            now=instant(reading.now),
+            window_bars=_window_bars(instrument.provider),
+            lists_holes=length <= _MOST_LISTED,
+        )
+
+    def _range(self, instrument: Instrument, hole: Hole) -> dict[str, Any]:
+        """``end`` is where the last of the missing bars would have closed; a hole ends right after its key."""
+        ((_, closes),) = spans(get_calendar(instrument.calendar), self.reading.query.interval, [hole.end - 1])
+        return {
+            "symbol": instrument.symbol,
+            "start": instant(hole.start),
+            "end": instant(closes),
+            "bars": hole.bars,
+            "reason": hole.reason.value,
+            "recoverable_until": hole.recoverable_until,
+            "detail": hole.detail,
+        }
 
 
-def _range(instrument: Instrument, gap: Missing) -> dict[str, Any]:
-    return {"symbol": instrument.symbol, "start": instant(gap.start), "end": instant(gap.end), "bars": gap.bars}
+def _window_bars(provider: str) -> int | None:
+    """How many bars back a provider reaches; None for no limit, and for symbols of nobody whom we know."""
+    try:
+        return provider_named(provider).capabilities.window_bars
+    except InvalidRequest:
+        return None

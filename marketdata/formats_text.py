@@ -11,6 +11,7 @@ from marketdata.columns import TIMES, Columns
 from marketdata.documents import instant
 
 _UNITS = {"s": 1, "ms": 1_000, "ns": 1_000_000_000}
+JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
 _WORDS = {None: "", True: "true", False: "false"}
 _TO_QUOTE = frozenset(',"\r\n')
 
@@ -60,20 +61,21 @@ def iso(second: int) -> str:
 def write_ndjson(pieces: Iterable[Columns], fields: Sequence[str], time: str, about: bytes = b"") -> Iterator[bytes]:
     """One object a line, the same as in a JSON answer."""
     for columns in pieces:
-        lines = [orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows(columns, fields, time)]
-        if lines:
+        if lines := [
+            orjson.dumps(row, option=JSON_OPTIONS | orjson.OPT_APPEND_NEWLINE) for row in rows(columns, fields, time)
+        ]:
             yield b"".join(lines)
 
 
 def rows(columns: Columns, fields: Sequence[str], time: str) -> list[dict[str, Any]]:
-    """An object a bar, as JSON writes it."""
-    written = written_times(columns, fields, time)
-    return [dict(zip(fields, values, strict=True)) for values in zip(*written, strict=True)]
+    """An object a bar, for ``orjson`` with JSON_OPTIONS."""
+    names = tuple(fields)
+    return [dict(zip(names, values)) for values in zip(*json_times(columns, fields, time))]  # noqa: B905 - a check a bar
 
 
-def written_times(columns: Columns, fields: Sequence[str], time: str) -> Columns:
-    """The same columns, with times as JSON writes them."""
+def json_times(columns: Columns, fields: Sequence[str], time: str) -> Columns:
+    """The same columns, with times as ``orjson`` writes them fastest: datetimes or numbers."""
     if time == "s":
         return columns
-    write: Callable[[int], Any] = iso if time == "iso" else _UNITS[time].__mul__
+    write: Callable[[int], Any] = instant if time == "iso" else _UNITS[time].__mul__
     return [list(map(write, column)) if name in TIMES else column for name, column in zip(fields, columns, strict=True)]

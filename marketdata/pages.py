@@ -38,7 +38,7 @@ if redis.call('EXISTS', total) == 0 then  -- a server short of memory may have l
     end
 end
 redis.call('SET', page, ARGV[1], 'EX', seconds)
-if redis.call('ZADD', order, now, #ARGV[1] .. ' ' .. page) == 1 then
+if redis.call('ZADD', order, ARGV[2], #ARGV[1] .. ' ' .. page) == 1 then
     redis.call('INCRBY', total, #ARGV[1])
 end
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', order, '-inf', now - seconds)) do
@@ -79,7 +79,7 @@ class Pages:
         if len(page) > MOST_PAGE_BYTES or time.monotonic() < self._left_alone_until:
             return
         try:
-            self._keep(keys=[_PREFIX + name, _ORDER, _TOTAL], args=[page, int(time.time()), SECONDS, self._most_bytes])
+            self._keep(keys=[_PREFIX + name, _ORDER, _TOTAL], args=[page, time.time(), SECONDS, self._most_bytes])
         except (redis.RedisError, OSError) as error:
             self._leave_alone(error)
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from domain.instrument import Instrument
 from marketdata.columns import Found
-from marketdata.completeness import GRACE_SECONDS
 from marketdata.documents import Row, instant
 from marketdata.filling import Filling
+from marketdata.ledger import GRACE_SECONDS
 from marketdata.query import BarsQuery
 from marketdata.repository import BATCH, BarRepository
 

@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from rest_framework import serializers
 
 from domain.bar import BarSource, BarState
+from domain.coverage import Reason
 from domain.interval import Interval
 from marketdata.columns import DEFAULT_FIELDS, FIELDS
 from marketdata.formats import FORMATS, JSON
@@ -67,6 +68,11 @@ class MissingSerializer(serializers.Serializer[Any]):
     start = serializers.DateTimeField(help_text="open time of the first bar that is missing")
     end = serializers.DateTimeField(help_text="close time of the last one")
     bars = serializers.IntegerField()
+    reason = serializers.ChoiceField(choices=[reason.value for reason in Reason])
+    recoverable_until = serializers.DateTimeField(
+        allow_null=True, help_text="from then on its first bar lies beyond the provider's window"
+    )
+    detail = serializers.CharField(help_text="more on the reason, in words; often nothing")
 
 
 class FreshnessSerializer(serializers.Serializer[Any]):
@@ -80,6 +86,14 @@ class FreshnessSerializer(serializers.Serializer[Any]):
     forming_as_of = serializers.DateTimeField(allow_null=True, help_text="when the forming bar was so")
 
 
+class AdjustmentSerializer(serializers.Serializer[Any]):
+    symbol = serializers.CharField()
+    before = serializers.DateTimeField(help_text="bars that open before it are scaled")
+    factor = serializers.FloatField(help_text="what their prices were multiplied by; volumes are divided by it")
+    found_at = serializers.DateTimeField()
+    is_open = serializers.BooleanField(help_text="the day of the split is not known yet: `before` may still move")
+
+
 class BarsMetaSerializer(serializers.Serializer[Any]):
     interval = serializers.ChoiceField(choices=[interval.value for interval in Interval])
     expected = serializers.IntegerField(
@@ -89,7 +103,11 @@ class BarsMetaSerializer(serializers.Serializer[Any]):
     returned = serializers.IntegerField(help_text="rows of this page, made-up and forming ones included")
     filled = serializers.IntegerField(help_text="rows that were made up")
     truncated = serializers.BooleanField(help_text="whether more bars lie in the range: `next` leads to them")
-    missing = MissingSerializer(many=True, help_text="expected and not stored; a minute without a trade has no bar")
+    none_at_provider = serializers.IntegerField(
+        allow_null=True, help_text="expected, and the provider was asked and has none: nothing traded"
+    )
+    missing_bars = serializers.IntegerField(allow_null=True, help_text="expected, not stored, and not known to be none")
+    missing = MissingSerializer(many=True, help_text="where these are, the newest 200 of each symbol")
     missing_omitted = serializers.IntegerField(help_text="further missing ranges that are not listed")
     includes_forming = serializers.BooleanField(help_text="whether any row is of a bar whose span is not over")
     provisional = serializers.IntegerField(help_text="bars that the provider's history has not confirmed yet")
@@ -101,6 +119,7 @@ class BarsMetaSerializer(serializers.Serializer[Any]):
     data_version = serializers.CharField(help_text="changes with every change of these series")
     updated_at = serializers.DateTimeField(allow_null=True, help_text="when these series last changed")
     freshness = FreshnessSerializer(many=True)
+    adjustments = AdjustmentSerializer(many=True, help_text="splits that older bars were brought to today's scale for")
     notes = serializers.ListField(child=serializers.CharField(), help_text="what could not be told or given, in words")
 
 
@@ -192,6 +211,8 @@ EXAMPLE = OpenApiExample(
             "expected": 2,
             "returned": 1,
             "filled": 0,
+            "none_at_provider": 0,
+            "missing_bars": 1,
             "truncated": False,
             "missing": [
                 {
@@ -199,6 +220,9 @@ EXAMPLE = OpenApiExample(
                     "start": "2026-01-05T14:31:00Z",
                     "end": "2026-01-05T14:32:00Z",
                     "bars": 1,
+                    "reason": "not asked",
+                    "recoverable_until": "2026-01-09T01:51:00Z",
+                    "detail": "",
                 }
             ],
             "missing_omitted": 0,
@@ -219,6 +243,7 @@ EXAMPLE = OpenApiExample(
                     "forming_as_of": None,
                 }
             ],
+            "adjustments": [],
             "notes": [],
         },
         "next": None,

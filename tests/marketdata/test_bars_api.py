@@ -116,10 +116,12 @@ def test_meta_tells_what_is_missing_within_the_range(reader, store):
     store(btc=[*minutes(0, 1, 5), streamed(6, partial=True)])
     meta = get(reader, start="2026-01-05", end="2026-01-05T00:08:00Z", order="asc")["meta"]
     assert (meta["interval"], meta["expected"], meta["returned"], meta["includes_forming"]) == ("1m", 8, 4, False)
-    assert meta["missing"] == [
-        {"symbol": BTC, "start": "2026-01-05T00:02:00Z", "end": "2026-01-05T00:05:00Z", "bars": 3},
-        {"symbol": BTC, "start": "2026-01-05T00:07:00Z", "end": "2026-01-05T00:08:00Z", "bars": 1},
+    assert [(gap["symbol"], gap["start"], gap["end"], gap["bars"]) for gap in meta["missing"]] == [
+        (BTC, "2026-01-05T00:02:00Z", "2026-01-05T00:05:00Z", 3),
+        (BTC, "2026-01-05T00:07:00Z", "2026-01-05T00:08:00Z", 1),
     ]
+    assert {gap["reason"] for gap in meta["missing"]} == {"beyond provider's window"}
+    assert (meta["missing_bars"], meta["none_at_provider"], meta["notes"]) == (4, 0, [])
     assert (meta["provider"], meta["sources"]) == ("demo", {"history": 3, "stream": 1})
     assert (meta["provisional"], meta["partial"]) == (1, 1)
 
