@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from domain.calendars import Calendar, get_calendar
 from domain.coverage import Hole, Reason
@@ -106,55 +106,76 @@ def plan_series(
     begins = max(wanted_from, earliest) if window else wanted_from
     ends = min(end or now, now)
     truncated = begins if _is_expected(calendar, interval, wanted_from, begins) else None
+    lower, upper = seconds(begins), seconds(ends)
     holes: list[Hole] = []
-    spans = [(seconds(begins), seconds(ends))]
     if missing_only and begins < ends:
-        holes = ledger.holes(instrument, interval, begins, ends, now=now, window_bars=window)
-        after = seconds(begins) if newest is None else max(seconds(begins), seconds(newest) + 1)
-        tail = _tail(calendar, interval, after, seconds(ends), seconds(now) - instrument.delay_seconds)
-        unconfirmed = None if unconfirmed_from is None else seconds(unconfirmed_from)
-        opens = [begun for begun in (tail, unconfirmed) if begun is not None]
-        holes = [hole for hole in holes if hole.reason is not Reason.BEYOND_WINDOW]
-        spans = [(hole.start, min(nominal(interval, hole.end - 1)[1], seconds(ends))) for hole in holes]
-        spans += [(max(begun, seconds(begins)), seconds(ends)) for begun in opens]
-    edge = _edge(calendar, interval, seconds(begins), seconds(ends), newest) if start is None else None
+        found = ledger.holes(instrument, interval, begins, ends, now=now, window_bars=window)
+        holes = [hole for hole in found if hole.reason is not Reason.BEYOND_WINDOW]
+        after = lower if newest is None else max(lower, seconds(newest) + 1)
+        tail = _tail(calendar, interval, after, upper, seconds(now) - instrument.delay_seconds)
+        unconfirmed = None if unconfirmed_from is None else max(lower, seconds(unconfirmed_from))
+        spans = _spans(instrument.calendar, interval, holes, [tail, unconfirmed], upper)
+    else:
+        spans = [_Span(lower, upper, _count(instrument.calendar, interval, lower, upper))]
+    edge = _edge(calendar, interval, lower, upper, newest) if start is None else None
+    # Behind a window every request is answered back from now, so one costs no more than several.
+    joined = _joined(spans, math.inf if window else capabilities.page_bars * _length(interval))
     return SeriesPlan(
         instrument=instrument,
         interval=interval,
         start=begins,
         end=ends,
-        requests=tuple(
-            _request(instrument, interval, span, capabilities, now, edge=edge)
-            # Behind a window every request is answered back from now, so one costs no more than several.
-            for span in _joined(spans, math.inf if window else capabilities.page_bars * _length(interval))
-        ),
+        requests=tuple(_request(instrument, interval, span, capabilities, now, edge=edge) for span in joined),
         holes=tuple(holes),
         truncated_before=truncated,
         reason=f"beyond the provider's window of {window} bars" if truncated else "",
     )
 
 
+class _Span(NamedTuple):
+    """Keys in ``[start, end)``, of which about ``bars`` are wanted."""
+
+    start: int
+    end: int
+    bars: int
+
+
+def _spans(
+    calendar_name: str, interval: Interval, holes: Sequence[Hole], opens: Sequence[int | None], end: int
+) -> list[_Span]:
+    """The holes, up to where everything is wanted until the end."""
+    first = min((begun for begun in opens if begun is not None), default=None)
+    if first is None or first >= end:
+        return [_Span(hole.start, min(nominal(interval, hole.end - 1)[1], end), hole.bars) for hole in holes]
+    older = [
+        _Span(hole.start, min(nominal(interval, hole.end - 1)[1], first), hole.bars)
+        for hole in holes
+        if hole.start < first
+    ]
+    return [*older, _Span(first, end, _count(calendar_name, interval, first, end))]
+
+
 def _request(
     instrument: Instrument,
     interval: Interval,
-    span: tuple[int, int],
+    span: _Span,
     capabilities: Capabilities,
     now: datetime,
     *,
     edge: int | None,
 ) -> PlannedRequest:
     """Providers page backwards from now, so what a request costs is the bars since its start."""
-    start, end = span
-    most = capabilities.window_bars
-    bars = _count(instrument.calendar, interval, start, end)
-    since = _count(instrument.calendar, interval, start, seconds(now))
-    pages = math.ceil(min(since, most or since) / capabilities.page_bars)
+    window, page = capabilities.window_bars, capabilities.page_bars
+    if window is not None and window <= page:
+        since = page
+    else:
+        since = _count(instrument.calendar, interval, span.start, seconds(now))
     return PlannedRequest(
-        start=instant(start),
-        end=instant(end),
-        bars=min(bars, most) if most else bars,
-        pages=max(pages, 1),
-        to_the_beginning=edge is not None and start <= edge,
+        start=instant(span.start),
+        end=instant(span.end),
+        bars=min(span.bars, window or span.bars),
+        pages=max(math.ceil(min(since, window or since) / page), 1),
+        to_the_beginning=edge is not None and span.start <= edge,
     )
 
 
@@ -172,14 +193,16 @@ def _tail(calendar: Calendar, interval: Interval, after: int, end: int, now: int
     return None
 
 
-def _joined(spans: Sequence[tuple[int, int]], within: float) -> list[tuple[int, int]]:
+def _joined(spans: Sequence[_Span], within: float) -> list[_Span]:
     """Spans put together where they touch, and as long as all is ``within`` so many seconds."""
-    found: list[tuple[int, int]] = []
-    for start, end in sorted(span for span in spans if span[0] < span[1]):
-        if found and (start <= found[-1][1] or end - found[-1][0] <= within):
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
-        else:
-            found.append((start, end))
+    found: list[_Span] = []
+    for span in spans:
+        if span.start >= span.end:
+            continue
+        if found and (span.start <= found[-1].end or span.end - found[-1].start <= within):
+            before = found.pop()
+            span = _Span(before.start, max(span.end, before.end), before.bars + span.bars)
+        found.append(span)
     return found
 
 
@@ -192,7 +215,7 @@ def _length(interval: Interval) -> int:
 def _count(calendar_name: str, interval: Interval, start: int, end: int) -> int:
     """How many bars the calendar expects in ``[start, end)``; where it does not reach, as many as could be."""
     length = _length(interval)
-    if calendar_name == "24/7" and interval is not Interval.MN1:
+    if calendar_name == "24/7" and interval.is_intraday:
         return -(-end // length) - -(-start // length)
     try:
         return sum(1 for _ in get_calendar(calendar_name).windows(interval, start, end))
