@@ -91,7 +91,7 @@ class AdjustmentSerializer(serializers.Serializer[Any]):
     before = serializers.DateTimeField(help_text="bars that open before it are scaled")
     factor = serializers.FloatField(help_text="what their prices were multiplied by; volumes are divided by it")
     found_at = serializers.DateTimeField()
-    is_open = serializers.BooleanField(help_text="the day of the split is not known yet: `before` may still move")
+    is_open = serializers.BooleanField(help_text="later bars may be scaled too: the next sync settles it")
 
 
 class BarsMetaSerializer(serializers.Serializer[Any]):
