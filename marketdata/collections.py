@@ -14,6 +14,7 @@ BARS = "bars"
 REVISIONS = "bar_revisions"
 SERIES = "series"
 COVERAGE = "coverage"
+PACKED = "packed"  # copies of bars as columns
 COPIED = (BARS, REVISIONS, SERIES, COVERAGE)  # what cannot be made anew
 
 _NAMESPACE_EXISTS = 48
@@ -25,6 +26,7 @@ _OPTIONS: dict[str, Document] = {
     REVISIONS: _CLUSTERED | _ZSTD,
     SERIES: {},
     COVERAGE: _CLUSTERED,
+    PACKED: _CLUSTERED,
 }
 
 _ensured: WeakKeyDictionary[MongoClient[Document], set[str]] = WeakKeyDictionary()

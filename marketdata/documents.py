@@ -194,6 +194,9 @@ def is_same(document: bytes, other: bytes) -> bool:
 
 
 def revised(document: bytes, *, revision: int, replaced_at: datetime) -> dict[str, Any]:
-    """The record in ``bar_revisions`` of the version that is replaced: as it was, ``_id`` longer by its number."""
-    kept = bson.decode(document)
-    return kept | {"_id": identity(document) + struct.pack(">I", revision), "replaced_at": replaced_at}
+    """The record in ``bar_revisions`` of the version that is replaced: as it was, ``_id`` longer by the microsecond.
+
+    Its number would not do: a bar that was taken away and came again counts from nothing.
+    """
+    moment = struct.pack(">Q", (replaced_at - _EPOCH) // timedelta(microseconds=1))
+    return bson.decode(document) | {"_id": identity(document) + moment, "r": revision, "replaced_at": replaced_at}
