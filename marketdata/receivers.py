@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from django.dispatch import receiver
 from django_q.signals import post_spawn
 
+from marketdata.signals import split_found
 from symbols.signals import symbol_added
 
 
@@ -16,6 +18,16 @@ def start_first_sync(symbol: str, **kwargs: Any) -> None:
     from marketdata.tasks import queue_sync  # the queue and MongoDB's driver, which few processes need
 
     queue_sync(symbol, SyncRun.Kind.FIRST)
+
+
+@receiver(split_found)
+def fetch_again(symbol: str, **kwargs: Any) -> None:
+    """One series was found to be split: the others are too, and all of what the provider tells is new."""
+    from domain.errors import UnknownSymbol
+    from marketdata import resyncs
+
+    with contextlib.suppress(UnknownSymbol):  # removed meanwhile
+        resyncs.fetch_again(symbol)
 
 
 @receiver(post_spawn)

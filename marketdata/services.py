@@ -13,16 +13,20 @@ from domain.bar import Bar
 from domain.coverage import Reason
 from domain.instrument import Instrument
 from domain.interval import Interval
+from marketdata.announcing import announce
+from marketdata.documents import instant, seconds
 from marketdata.ledger import CoverageLedger
-from marketdata.mongo import Document
+from marketdata.mongo import Document, database
 from marketdata.plan import PlannedRequest, SeriesPlan, plan_series
 from marketdata.repository import BarRepository, SaveResult
 from marketdata.signals import bars_synced
 from marketdata.unconfirmed import unconfirmed_from
+from marketdata.window import window_start
 from providers.base import BarPage, Provider
 
 # Where "as far back as there is anything" begins; no exchange is older.
 _FAR_PAST = datetime(1700, 1, 1, tzinfo=UTC)
+_WITNESSES = 40  # bars that history tells once more: enough to know a split by
 
 
 class SyncResult(NamedTuple):
@@ -124,7 +128,7 @@ class SeriesSync:
 
     def _request(self, request: PlannedRequest, result: SyncResult, guard: Guard) -> SyncResult:
         asked_at, repository = self.clock(), BarRepository(self.database)
-        start = _FAR_PAST if request.to_the_beginning else request.start
+        start = _FAR_PAST if request.to_the_beginning else self._with_witnesses(request)
         pages = list(self.provider.fetch_bars(self.instrument, self.interval, start, request.end))
         for page in _oldest_first(pages):
             if guard.is_stopped():
@@ -148,6 +152,33 @@ class SeriesSync:
         if truncated is not None:
             result = result._replace(truncated_before=truncated, reason=reason)
         return result._replace(pages=result.pages + max(len(pages), 1))
+
+    def _with_witnesses(self, request: PlannedRequest) -> datetime:
+        """From when on to ask, so that the newest bars of history come again that it has told before.
+
+        They show whether it has been put on another scale since, by a split. Providers page backwards from now, so that
+        they cost nothing.
+        """
+        repository, window = BarRepository(self.database), self.provider.capabilities.window_bars
+        known = repository.series(self.instrument, self.interval)
+        if known is None or known.last >= request.end:
+            return request.start
+        earliest = known.first
+        if window:
+            begins = window_start(self.instrument.calendar, self.interval, window, seconds(self.clock()))
+            earliest = max(earliest, instant(begins))
+        for position in (_WITNESSES - 1, 0):
+            key = repository.key_at(
+                self.instrument,
+                self.interval,
+                earliest,
+                request.start,
+                position=position,
+                newest_first=position > 0,
+            )
+            if key is not None:
+                return instant(key)
+        return request.start
 
     def _missing(self, plan: SeriesPlan, begins: datetime) -> int:
         """Bars of the plan's range, from where the provider begins, that a later sync should ask for."""
@@ -173,8 +204,9 @@ def sync_latest(
 
 
 def tell(instrument: Instrument, interval: Interval, result: SyncResult) -> None:
-    """Send ``bars_synced`` if bars have changed."""
+    """Send ``bars_synced`` if bars have changed, and ``split_found`` if that told of a split."""
     if result.is_changed:
+        announce(database(), instrument, interval)
         bars_synced.send_robust(
             sender="marketdata",
             symbol=instrument.symbol,

@@ -1,0 +1,129 @@
+"""A split between two syncs: noticed by the next one whatever it asks for, told once, and all history fetched again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from domain.interval import Interval
+from marketdata import announcing, resyncs, runs, services
+from marketdata.models import SyncItem, SyncRun
+from marketdata.services import SeriesSync
+from marketdata.signals import split_found
+from providers.base import BarPage
+from symbols.models import Symbol
+from symbols.sources import opened_provider
+from tests.marketdata.sync.conftest import BTC
+
+M1 = Interval.M1
+
+
+class SplitProvider:
+    """The demo market, whose bars before ``at`` are told on another scale."""
+
+    def __init__(self, provider, at, factor):
+        self._provider, self._at, self._factor = provider, at, factor
+        self.capabilities = provider.capabilities
+
+    def fetch_bars(self, *question):
+        for page in self._provider.fetch_bars(*question):
+            scaled = [self._scaled(bar) for bar in page]
+            yield BarPage(scaled, truncated_before=page.truncated_before, reason=page.reason)
+
+    def _scaled(self, bar):
+        if bar.open_time >= self._at:
+            return bar
+        prices = {name: round(getattr(bar, name) * self._factor, 2) for name in ("open", "high", "low", "close")}
+        return replace(bar, volume=bar.volume / self._factor, **prices)
+
+
+@pytest.fixture
+def heard():
+    """What ``split_found`` told."""
+    told = []
+
+    def hear(sender, **kwargs):
+        told.append((kwargs["symbol"], kwargs["interval"], kwargs["split"]))
+
+    split_found.connect(hear)
+    yield told
+    split_found.disconnect(hear)
+
+
+def sync(symbol, database, *, end=None, at=None, missing_only=True):
+    with opened_provider("demo") as provider:
+        if at is not None:
+            provider = SplitProvider(provider, at, 0.25)
+        series = SeriesSync(instrument=symbol.instrument(), interval=M1, provider=provider, database=database)
+        result = series.run(series.plan(end - timedelta(hours=5) if end else None, end, missing_only=missing_only))
+        services.tell(symbol.instrument(), M1, result)
+        return result
+
+
+@pytest.fixture
+def split(bitcoin, mongo_database):
+    """Five hours are stored until twenty minutes ago; then came a split, and a sync of what was missing."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    stored_until = now - timedelta(minutes=20)
+    sync(bitcoin, mongo_database, end=stored_until)
+    SyncRun.objects.all().delete()
+    sync(bitcoin, mongo_database, at=stored_until, end=now)
+    return stored_until
+
+
+def test_a_sync_of_what_is_missing_notices_a_split_by_bars_it_knows(bitcoin, repository, heard, split):
+    adjustments = repository.series(bitcoin.instrument(), M1).adjustments
+    assert [(one.before, one.factor, one.is_open) for one in adjustments] == [(split.timestamp(), 0.25, False)]
+    assert heard == [(BTC, M1, adjustments[0])]
+
+
+def test_all_series_of_the_symbol_are_fetched_again_once(bitcoin, repository, split):
+    run = SyncRun.objects.get()
+    assert (run.kind, run.missing_only, run.start, run.end) == (SyncRun.Kind.HEALING, False, None, None)
+    assert set(run.items.values_list("interval", flat=True)) == {interval.value for interval in Interval}
+    assert resyncs.fetch_again(BTC) is None
+    runs.cancel(run)
+    assert resyncs.fetch_again(BTC) is not None
+
+
+def test_the_window_is_the_providers_truth_after_that(bitcoin, repository, mongo_database, split):
+    instrument = bitcoin.instrument()
+    with opened_provider("demo") as provider:
+        start = split - timedelta(hours=5)
+        pages = SplitProvider(provider, split, 0.25).fetch_bars(instrument, M1, start, split + timedelta(minutes=10))
+        truth = sorted((bar for page in pages for bar in page), key=lambda bar: bar.open_time)
+    scaled = repository.between(instrument, M1, truth[0].open_time, truth[-1].open_time + timedelta(minutes=1))
+    assert [bar.close for bar in scaled] == [pytest.approx(bar.close, abs=0.0051) for bar in truth]
+    sync(bitcoin, mongo_database, at=split, missing_only=False)
+    assert repository.between(instrument, M1, truth[0].open_time, truth[-1].open_time + timedelta(minutes=1)) == truth
+    assert len(repository.series(instrument, M1).adjustments) == 1
+
+
+def test_a_split_that_a_killed_process_did_not_tell_is_told_by_the_next(bitcoin, mongo_database, heard, split):
+    assert announcing.announce_all(mongo_database) == 0
+    mongo_database.series.update_one({"announced": True}, {"$set": {"announced": False}})
+    assert announcing.announce_all(mongo_database) == 1
+    assert announcing.announce_all(mongo_database) == 0
+    assert len(heard) == 2
+
+
+def test_who_fails_to_hear_of_a_split_is_told_again(bitcoin, mongo_database, split):
+    mongo_database.series.update_one({"announced": True}, {"$set": {"announced": False}})
+
+    def fail(**kwargs):
+        raise ValueError("not now")
+
+    split_found.connect(fail)
+    try:
+        assert announcing.announce_all(mongo_database) == 0
+    finally:
+        split_found.disconnect(fail)
+    assert announcing.announce_all(mongo_database) == 1
+
+
+def test_a_retired_symbol_is_left_alone(bitcoin, split):
+    SyncItem.objects.all().delete()
+    Symbol.objects.update(status=Symbol.Status.RETIRED)
+    assert resyncs.fetch_again(BTC) is None
