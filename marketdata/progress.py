@@ -42,9 +42,9 @@ class Progress:
             self._next_line = self._monotonic() + _LINE_SECONDS
             self.say(f"{self._done:,} of {self._total:,} {self._unit}{', ' + words if words else ''}")
 
-    def say(self, line: str) -> None:
-        """A line of its own, above the bar if there is one."""
-        if not self._is_quiet:
+    def say(self, line: str, *, always: bool = False) -> None:
+        """A line of its own, above the bar if there is one; ``always``: even where all is to be quiet."""
+        if always or not self._is_quiet:
             tqdm.write(line, file=self._stream)
 
     def close(self) -> None:

@@ -27,7 +27,8 @@ class Order:
     """What is wanted. ``start`` None: as far back as the provider goes; ``end`` None: until now.
 
     ``owner``: the process that will work on it by itself, in the foreground. ``fingerprint`` names what was asked, so
-    that an ``idempotency_key`` is not used for two things.
+    that an ``idempotency_key`` is not used for two things. ``positions``: the order of work, if the caller knows better
+    than ``deadlines`` what is lost first.
     """
 
     series: Sequence[tuple[Symbol, Interval]]
@@ -40,6 +41,7 @@ class Order:
     idempotency_key: str | None = None
     fingerprint: str = ""
     owner: str = ""
+    positions: Sequence[int] | None = None
 
 
 def start(order: Order) -> tuple[SyncRun, bool]:
@@ -88,6 +90,8 @@ def _with_key(order: Order) -> SyncRun | None:
 
 def _positions(order: Order) -> list[int]:
     """The order of work: what is lost first comes first; of a symbol's first sync, what a chart shows first."""
+    if order.positions is not None:
+        return list(order.positions)
     if order.kind == SyncRun.Kind.FIRST:
         return [_SHOWN_FIRST.index(interval) for _, interval in order.series]
     return deadlines(order.series, timezone.now())

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -19,6 +20,7 @@ from django_q.models import OrmQ
 from domain.interval import Interval
 from marketdata.models import SyncRun
 from marketdata.progress import Progress
+from symbols.services import add_symbol
 from tests.marketdata.sync.conftest import BTC
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -105,8 +107,44 @@ def test_a_provider_that_is_away_makes_the_command_fail_at_once_for_all_series(b
 
 
 def test_what_the_provider_refuses_is_told_and_the_rest_is_done(bitcoin, demo_market):
-    demo_market.faults.symbol_errors = {"DEMO:ETHUSD": "permission denied"}
-    pytest.skip("written with the fault at hand")
+    ether = demo_market.market.instrument("DEMO:ETHUSD")
+    add_symbol(code=ether.symbol, details=ether)
+    demo_market.faults.set(symbol_errors=frozenset({"DEMO:ETHUSD"}))
+    code, words = failing(BTC, "DEMO:ETHUSD", "--interval", "1d")
+    assert code == 3
+    assert words.startswith("of 2 series 1 failed; see run ")
+    reason = SyncRun.objects.get(kind="manual").items.get(state="error").reason
+    assert "the provider knows no such symbol" in reason
+
+
+def test_backfill_fetches_what_is_missing_and_nothing_else(bitcoin, repository):
+    run(BTC, "--interval", "1h", "--interval", "1d", "--quiet")
+    instrument = bitcoin.instrument()
+    [first, *_, last] = repository.latest(instrument, H1, 30)[:5]
+    assert backfill() == "nothing is missing\n"
+    repository.delete(instrument, H1, first.open_time, last.open_time)
+    words = backfill()
+    assert words == f"{BTC} 1h: 4 new, 0 replaced, 0 unchanged, {first.open_time:%Y-%m-%d %H:%M} to " + (
+        f"{last.open_time - timedelta(hours=1):%Y-%m-%d %H:%M}\n"
+    )
+    assert SyncRun.objects.first().items.count() == 1
+
+
+def backfill(*arguments):
+    err = io.StringIO()
+    call_command("backfill", BTC, "--interval", "1h", "--interval", "1d", *arguments, stdout=io.StringIO(), stderr=err)
+    return err.getvalue()
+
+
+def test_backfill_goes_for_what_is_lost_first(bitcoin):
+    out = io.StringIO()
+    call_command("backfill", "--background", "--json", stdout=out, stderr=io.StringIO())
+    found = SyncRun.objects.get(pk=orjson.loads(out.getvalue())["run"])
+    waiting = list(found.items.values_list("interval", "position"))
+    assert [waiting[0][0], waiting[-1][0]] == ["1m", "1M"]
+    assert [position for _, position in waiting] == sorted(position for _, position in waiting)
+    # The oldest minute that can be had now is lost with the next one.
+    assert 0 <= waiting[0][1] - found.created_at.timestamp() <= 120
 
 
 def test_ctrl_c_finishes_the_page_in_hand_and_the_next_run_goes_on(bitcoin, demo_market, repository):
