@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -52,7 +52,7 @@ def start(order: Order) -> tuple[SyncRun, bool]:
     known = _with_key(order)
     if known is not None:
         return known, False
-    positions = _positions(order)
+    wanted = dict(zip(order.series, _positions(order), strict=True))  # each series once
     try:
         with transaction.atomic():
             run = SyncRun.objects.create(
@@ -66,7 +66,7 @@ def start(order: Order) -> tuple[SyncRun, bool]:
                 fingerprint=order.fingerprint,
                 owner=order.owner,
             )
-            _add_items(run, order.series, positions)
+            _add_items(run, wanted)
     except IntegrityError:  # the same key, at the same moment
         known = _with_key(order)
         if known is None:
@@ -75,7 +75,7 @@ def start(order: Order) -> tuple[SyncRun, bool]:
     runs_outcomes.close(run, timezone.now())  # an order of nothing is done
     _offer(run)
     run.refresh_from_db()
-    log.info("sync_ordered", run=run.pk, kind=run.kind, series=len(order.series))
+    log.info("sync_ordered", run=run.pk, kind=run.kind, series=len(wanted))
     return run, True
 
 
@@ -100,7 +100,7 @@ def _positions(order: Order) -> list[int]:
 _SHOWN_FIRST = sorted(Interval, key=lambda interval: interval not in (Interval.M1, Interval.H1, Interval.D1))
 
 
-def _add_items(run: SyncRun, series: Sequence[tuple[Symbol, Interval]], positions: Sequence[int]) -> None:
+def _add_items(run: SyncRun, positions: Mapping[tuple[Symbol, Interval], int]) -> None:
     SyncItem.objects.bulk_create(
         [
             SyncItem(
@@ -112,7 +112,7 @@ def _add_items(run: SyncRun, series: Sequence[tuple[Symbol, Interval]], position
                 position=position,
                 due_at=run.created_at,
             )
-            for (symbol, interval), position in zip(series, positions, strict=True)
+            for (symbol, interval), position in positions.items()
         ],
         batch_size=2_000,
     )

@@ -13,7 +13,6 @@ from marketdata import runs
 from marketdata.ledger import CoverageLedger
 from marketdata.models import SyncRun
 from marketdata.processes import own_name
-from marketdata.repository import BarRepository
 from marketdata.sync_chunk import Chunk
 from marketdata.window import window_start
 from symbols.services import add_symbols
@@ -28,7 +27,7 @@ def test_every_market_is_whole_after_a_sync(alone, start_demo_market, settings, 
     instruments = [market.market.instrument(code) for code in market.market.symbols()]
     one_each = list({instrument.calendar: instrument for instrument in instruments}.values())
     thin = market.market.instrument("DEMO:THIN")  # most of its minutes have no trade
-    symbols = [symbol for symbol, _ in add_symbols([*one_each, thin])]
+    symbols = [symbol for symbol, _ in add_symbols({*one_each, thin})]
     SyncRun.objects.all().delete()
     series = [(symbol, interval) for symbol in symbols for interval in INTERVALS]
     now = timezone.now()

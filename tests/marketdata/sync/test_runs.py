@@ -368,5 +368,9 @@ def test_old_runs_are_forgotten_and_unfinished_ones_never(bitcoin):
     assert set(SyncRun.objects.values_list("pk", flat=True)) == {open_run.pk}
 
 
+def test_a_series_that_is_ordered_twice_is_synced_once(bitcoin):
+    assert order(bitcoin, H1, H1).items.count() == 1
+
+
 def test_an_order_of_nothing_is_done(db):
     assert runs.start(runs.Order(series=[]))[0].state == "completed"
