@@ -11,6 +11,8 @@ BENCHMARKS = {
     "wire": "text of the wire to ticks, beside a bare JSON decode",
     "store": "closed bars to MongoDB, beside a bare insert_many and upserts",
     "sync": "history from the demo market into the store, beside the provider's bare answers",
+    "coverage": "a year of minutes of a hundred symbols summed, beside reading their keys",
+    "arrays": "half a million bars as NumPy columns, beside a plain find and ArcticDB",
     "fanout": "live messages to many sockets, beside the channel layer and frames made once",
 }
 

@@ -8,7 +8,7 @@ is corrected changes what is expected and nothing that is stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -46,6 +46,14 @@ class Hole(NamedTuple):
     reason: Reason
     recoverable_until: datetime | None = None
     detail: str = ""
+
+
+class Stretch(NamedTuple):
+    """``bars`` expected bars, one after the other, with keys from ``first`` to ``last``, both included."""
+
+    first: int
+    last: int
+    bars: int
 
 
 class Chunks(NamedTuple):
@@ -86,11 +94,11 @@ class Chunks(NamedTuple):
 
     def keys(self, start: int, bitmap: int) -> Iterator[int]:
         """The keys of a bitmap, ascending."""
-        unit = self.unit
-        while bitmap:
-            lowest = bitmap & -bitmap
-            yield start + (lowest.bit_length() - 1) * unit
-            bitmap ^= lowest
+        unit, digits = self.unit, _digits(bitmap)
+        slot = digits.find("1")
+        while slot >= 0:
+            yield start + slot * unit
+            slot = digits.find("1", slot + 1)
 
     def mask(self, chunk: int, start: int, end: int) -> int:
         """The slots of the chunk at ``chunk`` whose keys lie in ``[start, end)``."""
@@ -154,19 +162,27 @@ def _windows(calendar: Calendar, interval: Interval, start: int, end: int) -> It
 _EPOCH_ORDINAL = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001  # a date's number
 
 
-def runs(keys: Iterable[int], expected: Iterable[int]) -> Iterator[tuple[int, int, int]]:
-    """Neighbours among the expected bars joined: (first key, last key, bars) of each stretch of ``keys``.
+def stretches(interval: Interval, expected: Mapping[int, int], missing: Mapping[int, int]) -> Iterator[Stretch]:
+    """Missing bars, neighbours among the expected joined, ascending. Both bitmaps by chunk, one within the other."""
+    chunks = chunks_of(interval)
+    first = last = bars = 0
+    for start in sorted(expected):
+        digits, gone = _digits(expected[start]), _digits(missing.get(start, 0))
+        slot, following = gone.find("1"), digits.find("1")  # the next missing bar, and the one that would join on
+        while slot >= 0:
+            if bars and slot != following:
+                yield Stretch(first, last, bars)
+                bars = 0
+            last = start + slot * chunks.unit
+            first, bars = (first, bars + 1) if bars else (last, 1)
+            slot, following = gone.find("1", slot + 1), digits.find("1", slot + 1)
+        if bars and following >= 0:
+            yield Stretch(first, last, bars)
+            bars = 0
+    if bars:
+        yield Stretch(first, last, bars)
 
-    Both ascending, ``keys`` among ``expected``.
-    """
-    wanted = set(keys)
-    first = last = count = 0
-    for key in expected:
-        if key in wanted:
-            first = first if count else key
-            last, count = key, count + 1
-        elif count:
-            yield first, last, count
-            count = 0
-    if count:
-        yield first, last, count
+
+def _digits(bitmap: int) -> str:
+    """Slot by slot: searching a text is quicker than taking bits off a huge number."""
+    return f"{bitmap:b}"[::-1]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
 
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from domain.calendars import get_calendar
-from domain.coverage import Expected, Hole, Reason, chunks_of, expect, runs
-from domain.errors import UnknownCalendar
+from domain.coverage import Hole, Reason, chunks_of, stretches
 from domain.instrument import Instrument
 from domain.interval import Interval
 from domain.spans import DAY
@@ -21,11 +18,11 @@ from marketdata.collections import SERIES, ensure
 from marketdata.coverage_chunks import Chunk
 from marketdata.documents import seconds
 from marketdata.holes import Explainer
+from marketdata.ledger_range import ASK_AGAIN, SeriesRange, expected_bars
 from marketdata.mongo import Document, unavailable
 
 # A bar that closed this recently may be on its way.
 GRACE_SECONDS = 120
-ASK_AGAIN = timedelta(days=1)
 _MOST_HOLES = 200
 
 
@@ -93,7 +90,7 @@ class CoverageLedger:
         found = self._found(instrument, interval, start, end, now)
         if found is None:
             return Coverage(start=seconds(end), end=seconds(end))
-        holes = list(self._holes(found, instrument, interval, now, window_bars, is_listing=True)) if lists_holes else []
+        holes, omitted = self._newest(found, instrument, interval, now, window_bars) if lists_holes else ([], 0)
         return Coverage(
             start=found.start,
             end=found.end,
@@ -104,7 +101,7 @@ class CoverageLedger:
             extra=found.extra,
             known_from=found.expected.known_from,
             holes=tuple(holes[-_MOST_HOLES:]),
-            omitted=max(0, len(holes) - _MOST_HOLES),
+            omitted=omitted + max(0, len(holes) - _MOST_HOLES),
         )
 
     def holes(
@@ -163,7 +160,7 @@ class CoverageLedger:
         upper = min(seconds(end), seconds(asked_at))
         self._note_truncated(instrument, interval, truncated_before, reason)
         closed_by = seconds(asked_at) - instrument.delay_seconds - GRACE_SECONDS
-        expected = _expected(instrument.calendar, interval, lower, upper, closed_by)
+        expected = expected_bars(instrument.calendar, interval, lower, upper, closed_by)
         absent = 0
         for chunk_start, bits in expected.bits.items():
             absent += upkeep.transact(
@@ -210,7 +207,7 @@ class CoverageLedger:
 
     def _found(
         self, instrument: Instrument, interval: Interval, start: datetime | None, end: datetime, now: datetime
-    ) -> _Found | None:
+    ) -> SeriesRange | None:
         with unavailable():
             known = self._database[SERIES].find_one({"_id": series.identity(instrument, interval)})
         if known is not None and not known.get("mapped"):  # stored before there were bitmaps
@@ -224,9 +221,11 @@ class CoverageLedger:
         with unavailable():
             found = coverage_chunks.read(self._database, instrument, interval, lower, upper) if lower < upper else ()
             chunks = {chunk.start: chunk for chunk in found}
-        expected = _expected(instrument.calendar, interval, lower, upper, closed_by)
+        expected = expected_bars(instrument.calendar, interval, lower, upper, closed_by)
         truncated = known.get("truncated_before") if known else None
-        return _Found(lower, upper, closed_by, expected, chunks, truncated, (known or {}).get("truncated_reason", ""))
+        return SeriesRange(
+            lower, upper, closed_by, expected, chunks, truncated, (known or {}).get("truncated_reason", "")
+        )
 
     def _chunk(self, session: ClientSession, instrument: Instrument, interval: Interval, at: int) -> Chunk:
         found = coverage_chunks.read(self._database, instrument, interval, at, at + 1, session=session)
@@ -269,86 +268,33 @@ class CoverageLedger:
 
     def _holes(
         self,
-        found: _Found,
+        found: SeriesRange,
         instrument: Instrument,
         interval: Interval,
         now: datetime,
         window_bars: int | None,
-        *,
-        is_listing: bool = False,
     ) -> Iterator[Hole]:
-        """``is_listing``: only what counts as missing, not what is to be asked for again."""
         explainer = Explainer(
             instrument=instrument, interval=interval, chunks=found.chunks, now=now, window_bars=window_bars
         )
-        every, missing, again = found.absent(interval, now, is_listing=is_listing)
-        for stretch in runs(missing, every):
+        expected = found.expected.bits
+        for stretch in stretches(interval, expected, found.missing()):
             yield from explainer.missing(*stretch)
-        for stretch in runs(again, every):
+        for stretch in stretches(interval, expected, found.to_ask_again(now)):
             yield explainer.known_empty(*stretch)
 
-
-@dataclass(slots=True)
-class _Found:
-    """A range of a series: what is expected and what is known of it."""
-
-    start: int
-    end: int
-    closed_by: int
-    expected: Expected
-    chunks: dict[int, Chunk]
-    truncated_before: datetime | None
-    truncated_reason: str
-
-    @property
-    def stored(self) -> int:
-        return self._count(lambda chunk: chunk.stored)
-
-    @property
-    def empty(self) -> int:
-        return self._count(lambda chunk: (chunk.asked | chunk.settled) & ~chunk.stored)
-
-    @property
-    def extra(self) -> int:
-        total = 0
-        for start, chunk in self.chunks.items():
-            total += (chunk.stored & ~self.expected.bits.get(start, 0)).bit_count()
-        return total
-
-    def _count(self, of: Callable[[Chunk], int]) -> int:
-        known = self.chunks.items()
-        return sum((of(chunk) & self.expected.bits.get(start, 0)).bit_count() for start, chunk in known)
-
-    def absent(self, interval: Interval, now: datetime, *, is_listing: bool) -> tuple[list[int], list[int], list[int]]:
-        """Expected keys, of which what is missing, and what was empty and is to be asked for again; ascending.
-
-        Of chunks without either only the outermost keys are among the expected: enough to part neighbours.
-        """
-        chunks = chunks_of(interval)
-        every: list[int] = []
-        missing: list[int] = []
-        again: list[int] = []
-        for start in sorted(self.expected.bits):
-            bits = self.expected.bits[start]
-            chunk = self.chunks.get(start, Chunk(start))
-            absent = bits & ~chunk.stored & ~chunk.settled
-            is_due = chunk.asked_at is not None and now - chunk.asked_at >= ASK_AGAIN and not is_listing
-            gaps, empties = absent & ~chunk.asked, absent & chunk.asked if is_due else 0
-            missing += chunks.keys(start, gaps)
-            again += chunks.keys(start, empties)
-            every += chunks.keys(start, bits if gaps or empties else _edges(bits))
-        return every, missing, again
-
-
-def _edges(bits: int) -> int:
-    """The least and the greatest of ``bits``."""
-    return (bits & -bits) | 1 << (bits.bit_length() - 1)
-
-
-@lru_cache(maxsize=64)
-def _expected(calendar: str, interval: Interval, start: int, end: int, closed_by: int) -> Expected:
-    """Many symbols share a calendar, and are asked for at the same moment."""
-    try:
-        return expect(get_calendar(calendar), interval, start, end, closed_by=closed_by)
-    except UnknownCalendar:
-        return Expected({}, 0, end)
+    def _newest(
+        self,
+        found: SeriesRange,
+        instrument: Instrument,
+        interval: Interval,
+        now: datetime,
+        window_bars: int | None,
+    ) -> tuple[list[Hole], int]:
+        """The newest stretches of what counts as missing, explained, and how many more there are."""
+        explainer = Explainer(
+            instrument=instrument, interval=interval, chunks=found.chunks, now=now, window_bars=window_bars
+        )
+        every = list(stretches(interval, found.expected.bits, found.missing()))
+        holes = [hole for stretch in every[-_MOST_HOLES:] for hole in explainer.missing(*stretch)]
+        return holes, max(0, len(every) - _MOST_HOLES)

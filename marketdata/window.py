@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import islice
 
 from domain.calendars import get_calendar
+from domain.coverage import chunks_of
 from domain.errors import UnknownCalendar
 from domain.interval import Interval
 from marketdata.spans import nominal
@@ -14,6 +16,7 @@ from marketdata.spans import nominal
 _DAY = 86_400
 # Per bar of an intraday interval: the shortest trading days last four hours of 24, five days of seven.
 _SPARSE = 9
+_BLOCK_CHUNKS = 20
 
 
 def window_start(calendar: str, interval: Interval, bars: int, now: int) -> int:
@@ -31,24 +34,40 @@ def _window_start(calendar: str, interval: Interval, bars: int, now: int) -> int
         return now - now % length - (bars - 1) * length
     reach = bars * length * (_SPARSE if interval.is_intraday else 2) + 14 * _DAY
     try:
-        keys = [window.key for window in get_calendar(calendar).windows(interval, now - reach, now)]
+        keys = [window.key for window in get_calendar(calendar).windows(interval, now - reach, now + 1)]
     except UnknownCalendar:
         return now - reach
     return keys[-bars] if len(keys) >= bars else now - reach
 
 
-@lru_cache(maxsize=4_096)
 def leaves_window_at(calendar: str, interval: Interval, bars: int, key: int) -> datetime | None:
     """When the bar at ``key`` is no longer among the last ``bars``; None where the calendar does not tell."""
     length = _nominal_length(interval)
     if calendar == "24/7" and interval.seconds is not None:
         return datetime.fromtimestamp(key + bars * length, UTC)
-    reach = bars * length * (_SPARSE if interval.is_intraday else 2) + 14 * _DAY
+    span = chunks_of(interval).length * (_BLOCK_CHUNKS if interval.is_intraday else 1)
+    number = key // span
+    keys, starts = _block(calendar, interval, number, span)
+    place, last = bisect_left(keys, key) + bars, number + bars * length * _SPARSE // span + 2
+    while place >= len(starts):
+        place, number = place - len(starts), number + 1
+        if number > last:
+            return None
+        _, starts = _block(calendar, interval, number, span)
+    return datetime.fromtimestamp(starts[place], UTC)
+
+
+@lru_cache(maxsize=64)
+def _block(calendar: str, interval: Interval, number: int, span: int) -> tuple[array[int], array[int]]:
+    """Keys and starts of the bars whose keys lie in one stretch of ``span`` seconds, as far as the calendar knows."""
+    keys, starts = array("q"), array("q")
     try:
-        later = next(islice(get_calendar(calendar).windows(interval, key, key + reach), bars, None), None)
+        for window in get_calendar(calendar).windows(interval, number * span, (number + 1) * span):
+            keys.append(window.key)
+            starts.append(window.start)
     except UnknownCalendar:
-        return None
-    return None if later is None else datetime.fromtimestamp(later.start, UTC)
+        pass  # before its first day, or after its last: nothing is known to trade there
+    return keys, starts
 
 
 def _nominal_length(interval: Interval) -> int:

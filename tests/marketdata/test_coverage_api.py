@@ -40,6 +40,11 @@ def hours(reader: Client, mongo_database: Any) -> list[datetime]:
     return opens
 
 
+def after(hours: list[datetime]) -> str:
+    """The end of a range that holds all of them."""
+    return f"{hours[-1] + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def get(reader: Client, path: str, **parameters: Any) -> Any:
     answer = reader.get(f"/api/v1/{path}", parameters)
     assert answer.status_code == 200, answer.content
@@ -47,7 +52,7 @@ def get(reader: Client, path: str, **parameters: Any) -> Any:
 
 
 def test_the_matrix_holds_every_symbol_at_every_interval(reader: Client, hours: list[datetime]) -> None:
-    found = get(reader, "coverage", end="-90m")
+    found = get(reader, "coverage", end=after(hours))
     count = Symbol.objects.count()
     assert (found["count"], len(found["results"]), found["next"]) == (count, count * 13, None)
     by_series = {(each["symbol"], each["interval"]): each for each in found["results"]}
@@ -63,7 +68,7 @@ def test_bars_deleted_by_hand_are_exactly_the_gaps_once_it_is_verified(
     symbol = Symbol.objects.with_code(BTC)
     keys = [documents.key(symbol.pk, Interval.H1, int(hours[n].timestamp())) for n in (10, 11, 50)]
     mongo_database[BARS].delete_many({"_id": {"$in": keys}})
-    found = get(reader, "coverage", symbol=BTC, interval="1h", end="-90m", verify="true")
+    found = get(reader, "coverage", symbol=BTC, interval="1h", end=after(hours), verify="true")
     [series] = found["results"]
     assert (series["missing"], series["stored"], series["bars"]) == (3, 97, 97)
     assert [(hole["start"], hole["bars"], hole["reason"]) for hole in found["holes"]] == [
@@ -77,15 +82,15 @@ def test_bars_deleted_by_hand_are_exactly_the_gaps_once_it_is_verified(
 def test_gaps_come_with_the_nearest_deadline_first(reader: Client, hours: list[datetime], mongo_database: Any) -> None:
     symbol = Symbol.objects.with_code(BTC)
     repository = BarRepository(mongo_database)
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
-    first = now - timedelta(minutes=200)
-    minutes = [first + timedelta(minutes=n) for n in range(190) if n != 100]
+    first = hours[-3]
+    minutes = [first + timedelta(minutes=n) for n in range(121) if n != 100]
     bars = [bar(0, instrument=symbol.instrument(), open_time=moment) for moment in minutes]
     repository.save(symbol.instrument(), Interval.M1, bars)
     repository.delete(symbol.instrument(), Interval.H1, hours[20], hours[22])
-    found = get(reader, "gaps", symbol=BTC, end="-100m")
+    end = after(hours)
+    found = get(reader, "gaps", symbol=BTC, end=end)
     assert [(each["interval"], each["bars"]) for each in found["results"]] == [("1m", 1), ("1h", 2)]
-    page = get(reader, "gaps", symbol=BTC, end="-100m", limit=1)
+    page = get(reader, "gaps", symbol=BTC, end=end, limit=1)
     assert (page["count"], len(page["results"])) == (2, 1)
     assert reader.get(page["next"]).json()["results"][0]["interval"] == "1h"
 

@@ -1,0 +1,72 @@
+"""A range of a series as the ledger sees it: what is expected, and what is known of that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from domain.calendars import get_calendar
+from domain.coverage import Expected, expect
+from domain.errors import UnknownCalendar
+from domain.interval import Interval
+from marketdata.coverage_chunks import Chunk
+
+ASK_AGAIN = timedelta(days=1)  # what the provider did not have
+
+
+@dataclass(slots=True)
+class SeriesRange:
+    """A range of a series: what is expected and what is known of it."""
+
+    start: int
+    end: int
+    closed_by: int
+    expected: Expected
+    chunks: dict[int, Chunk]
+    truncated_before: datetime | None
+    truncated_reason: str
+
+    @property
+    def stored(self) -> int:
+        return self._count(lambda chunk: chunk.stored)
+
+    @property
+    def empty(self) -> int:
+        return self._count(lambda chunk: (chunk.asked | chunk.settled) & ~chunk.stored)
+
+    @property
+    def extra(self) -> int:
+        total = 0
+        for start, chunk in self.chunks.items():
+            total += (chunk.stored & ~self.expected.bits.get(start, 0)).bit_count()
+        return total
+
+    def _count(self, of: Callable[[Chunk], int]) -> int:
+        known = self.chunks.items()
+        return sum((of(chunk) & self.expected.bits.get(start, 0)).bit_count() for start, chunk in known)
+
+    def missing(self) -> dict[int, int]:
+        """Bitmaps by chunk of what is neither stored nor known to be absent at the provider."""
+        return self._absent(lambda chunk: ~(chunk.stored | chunk.asked | chunk.settled))
+
+    def to_ask_again(self, now: datetime) -> dict[int, int]:
+        """Bitmaps of what the provider did not have when it was asked, a day ago or more."""
+        due = now - ASK_AGAIN
+        return self._absent(
+            lambda chunk: chunk.asked & ~chunk.stored if chunk.asked_at is not None and chunk.asked_at <= due else 0
+        )
+
+    def _absent(self, of: Callable[[Chunk], int]) -> dict[int, int]:
+        found = {start: bits & of(self.chunks.get(start) or Chunk(start)) for start, bits in self.expected.bits.items()}
+        return {start: bits for start, bits in found.items() if bits}
+
+
+@lru_cache(maxsize=64)
+def expected_bars(calendar: str, interval: Interval, start: int, end: int, closed_by: int) -> Expected:
+    """Many symbols share a calendar, and are asked for at the same moment."""
+    try:
+        return expect(get_calendar(calendar), interval, start, end, closed_by=closed_by)
+    except UnknownCalendar:
+        return Expected({}, 0, end)
