@@ -18,6 +18,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from domain.calendars import get_calendar
+from domain.instrument import Instrument
 from domain.spans import DAY
 from marketdata.columns import Found, pieces
 from marketdata.describing import Subject
@@ -58,10 +59,14 @@ class Answer:
             *(query.symbols, query.interval.value, query.limit, query.offset, query.order, query.shape, query.time),
             *(query.columns, query.fill, query.after, self._on_grid(query.start), self._on_grid(query.end)),
             *(self.format.name, self.is_packed, self.request.build_absolute_uri(self.request.path)),
-            [(one, newest_expected(one, query.interval, reading.now)) for one in reading.instruments],
+            [self._about(one) for one in reading.instruments],
             *(self.subject.data_version, sorted(self.subject.forming.as_of.items()), self.subject.forming.notes),
         )
         return f'"{hashlib.blake2s(repr(parts).encode(), digest_size=16).hexdigest()}"'
+
+    def _about(self, instrument: Instrument) -> tuple[Any, ...]:
+        expected = newest_expected(instrument, self.subject.reading.query.interval, self.subject.reading.now)
+        return instrument.id, instrument.provider, instrument.calendar, instrument.delay_seconds, expected
 
     def _on_grid(self, moment: int | None) -> int | None:
         """The first moment from ``moment`` on that can be a key: what was asked in seconds is compared by bars."""

@@ -46,7 +46,7 @@ class BarsView(APIView):
         now = timezone.now()
         found = format_of(request)
         query = parse_query(request.query_params, now, found)
-        answer = Answer(request=request, format=found, subject=_subject(query, seconds(now)))
+        answer = Answer(request=request, format=found, subject=subject_of(query, seconds(now)))
         if request.accepted_renderer.format == PAGE:
             return Response(answer.body())
         tag = answer.tag()
@@ -55,7 +55,7 @@ class BarsView(APIView):
         return tagged(answer.streamed() if found.is_streamed else answer.whole(tag), tag)
 
 
-def _subject(query: BarsQuery, now: int) -> Subject:
+def subject_of(query: BarsQuery, now: int) -> Subject:
     instruments = registered(query.symbols)
     store = database()
     repository = BarRepository(store)

@@ -46,6 +46,8 @@ class BarsNegotiation(DefaultContentNegotiation):
     ) -> tuple[BaseRenderer, str]:
         renderers = list(renderers)
         asked = request.query_params.get("format")
+        if asked is None and request.headers.get("Accept", "*/*") in ("*/*", JSON.media_type):
+            return renderers[0], JSON.media_type  # what nearly all ask for, without parsing it
         if asked is None:
             chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
             return chosen

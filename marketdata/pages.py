@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import time
+from collections import OrderedDict
 from typing import cast
 
 import redis
@@ -16,6 +18,7 @@ from django.conf import settings
 
 SECONDS = 300
 MOST_BYTES = 32 * 1024 * 1024  # of all pages together
+MOST_OWN_BYTES = 8 * 1024 * 1024  # in each process
 MOST_PAGE_BYTES = 1024 * 1024
 _SOCKET_SECONDS = 0.3
 _LEFT_ALONE_SECONDS = 5.0
@@ -55,7 +58,10 @@ log = structlog.get_logger(__name__)
 
 
 class Pages:
-    """The cache as one process uses it; safe to use from several threads."""
+    """The cache as one process uses it; safe to use from several threads.
+
+    The pages it saw last it also holds itself, up to ``MOST_OWN_BYTES``: a name stands for the same bytes for ever.
+    """
 
     def __init__(self, url: str, *, most_bytes: int = MOST_BYTES) -> None:
         self._client = redis.Redis.from_url(
@@ -64,8 +70,34 @@ class Pages:
         self._most_bytes = most_bytes
         self._keep = self._client.register_script(_KEEP)
         self._left_alone_until = 0.0
+        self._own: OrderedDict[str, bytes] = OrderedDict()
+        self._own_bytes = 0
+        self._lock = threading.Lock()
 
     def get(self, name: str) -> bytes | None:
+        with self._lock:
+            if name in self._own:
+                self._own.move_to_end(name)
+                return self._own[name]
+        found = self._get(name)
+        if found is not None:
+            self._hold(name, found)
+        return found
+
+    def put(self, name: str, page: bytes) -> None:
+        if len(page) <= MOST_PAGE_BYTES:
+            self._hold(name, page)
+            self._put(name, page)
+
+    def _hold(self, name: str, page: bytes) -> None:
+        with self._lock:
+            self._own_bytes += len(page) - len(self._own.pop(name, b""))
+            self._own[name] = page
+            while self._own_bytes > MOST_OWN_BYTES:
+                _, oldest = self._own.popitem(last=False)
+                self._own_bytes -= len(oldest)
+
+    def _get(self, name: str) -> bytes | None:
         if time.monotonic() < self._left_alone_until:
             return None
         try:
@@ -75,8 +107,8 @@ class Pages:
             return None
         return found
 
-    def put(self, name: str, page: bytes) -> None:
-        if len(page) > MOST_PAGE_BYTES or time.monotonic() < self._left_alone_until:
+    def _put(self, name: str, page: bytes) -> None:
+        if time.monotonic() < self._left_alone_until:
             return
         try:
             self._keep(keys=[_PREFIX + name, _ORDER, _TOTAL], args=[page, time.time(), SECONDS, self._most_bytes])

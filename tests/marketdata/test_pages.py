@@ -40,17 +40,36 @@ def held(redis_client):
     return count
 
 
-def test_a_page_comes_back_as_it_was_put(cache):
+@pytest.fixture
+def another(settings):
+    """The cache as another process sees it: what it finds comes from Redis."""
+    return Pages(f"{settings.REDIS_URL}?db=1")
+
+
+def test_a_page_comes_back_as_it_was_put_in_every_process(cache, another):
     cache.put("a", b"\x00\xff" * 10)
-    assert (cache.get("a"), cache.get("b")) == (b"\x00\xff" * 10, None)
+    for process in (cache, another):
+        assert (process.get("a"), process.get("b")) == (b"\x00\xff" * 10, None)
 
 
-def test_however_many_pages_are_put_they_stay_within_the_bound_and_the_newest_stay(cache, held):
+def test_a_process_holds_the_pages_it_saw_last_within_a_bound_of_its_own(cache, redis_client, monkeypatch):
+    monkeypatch.setattr(module, "MOST_OWN_BYTES", 5_000)
+    for number in range(20):
+        cache.put(f"page{number}", bytes(1_000))
+        cache.get("page0")
+    redis_client.flushall()
+    assert [number for number in range(20) if cache.get(f"page{number}")] == [0, 16, 17, 18, 19]
+    cache.put("large", bytes(6_000))
+    redis_client.flushall()
+    assert cache.get("large") is None
+
+
+def test_however_many_pages_are_put_they_stay_within_the_bound_and_the_newest_stay(cache, another, held):
     for number in range(2_000):
         cache.put(f"page{number}", bytes(1_000))
     assert held() == (100_000, 100, 100_000, 100)
-    assert cache.get("page1999")
-    assert cache.get("page1899") is None
+    assert another.get("page1999")
+    assert another.get("page1899") is None
 
 
 def test_a_page_that_is_put_again_counts_once(cache, held):
@@ -105,14 +124,14 @@ def test_a_redis_that_is_away_or_hangs_costs_a_moment_once_and_is_asked_again_la
     wait_until_ready(server)
     cache = Pages(f"{redis_url(folder)}?db=1")
     try:
-        cache.put("a", b"1")
+        cache.put("a", b"1")  # the connection is made
         if is_hanging:
             os.kill(server.child.pid, signal.SIGSTOP)
         else:
             server.stop()
         began = time.monotonic()
         for _ in range(100):
-            assert cache.get("a") is None
+            assert cache.get("c") is None
             cache.put("b", b"2")
         assert time.monotonic() - began < 0.9
         if is_hanging:
@@ -120,11 +139,12 @@ def test_a_redis_that_is_away_or_hangs_costs_a_moment_once_and_is_asked_again_la
         else:
             server.start()
             wait_until_ready(server)
+        other = Pages(f"{redis_url(folder)}?db=1")
         until = time.monotonic() + 10
-        while cache.get("c") is None and time.monotonic() < until:
+        while other.get("c") is None and time.monotonic() < until:
             cache.put("c", b"3")
             time.sleep(0.05)
-        assert cache.get("c") == b"3"
+        assert other.get("c") == b"3"
     finally:
         server.stop()
 
