@@ -1,0 +1,109 @@
+"""What may be asked about series: which symbols, which intervals, which range, which page. Read the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from django.http import HttpResponse, QueryDict
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from domain.errors import InvalidRequest, UnknownSymbol
+from domain.interval import Interval
+from marketdata.moments import parse_moment
+from symbols.models import Symbol
+from symbols.parameters import unknown_parameters
+from symbols.services import normal_code
+
+KNOWN = frozenset({"symbols", "symbol", "interval", "start", "end", "limit", "offset", "verify", "format"})
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Some symbols at some intervals, a page of them; the range ``[start, end)``, None where open."""
+
+    symbols: Sequence[Symbol]
+    intervals: Sequence[Interval]
+    now: datetime
+    start: datetime | None
+    end: datetime | None
+    limit: int
+    offset: int
+    verifies: bool
+
+    def page(self, request: Request, count: int, results: list[dict[str, Any]]) -> dict[str, Any]:
+        following = self.offset + self.limit
+        parameters = {**request.query_params.dict(), "offset": following}
+        more = request.build_absolute_uri(f"{request.path}?{urlencode(parameters)}") if following < count else None
+        return {"count": count, "next": more, "as_of": self.now, "results": results}
+
+
+def read_question(
+    parameters: QueryDict, now: datetime, default: int, most: int, *, known: Collection[str] = KNOWN
+) -> Question:
+    """Raises ValidationError naming every mistake by its parameter, UnknownSymbol."""
+    problems = unknown_parameters(parameters, known)
+    values: dict[str, Any] = {}
+    for name, read in {
+        "start": lambda text: parse_moment(text, now),
+        "end": lambda text: parse_moment(text, now),
+        "interval": lambda text: [Interval.parse(each) for each in text.split(",")],
+        "symbols": lambda text: [normal_code(code) for code in text.split(",") if code.strip()],
+        "symbol": lambda text: [normal_code(code) for code in text.split(",") if code.strip()],
+        "limit": lambda text: _whole(text, 1, most),
+        "offset": lambda text: _whole(text, 0, 10**6),
+        "verify": _truth,
+    }.items():
+        if name in parameters:
+            try:
+                values[name] = read(str(parameters[name]))
+            except InvalidRequest as error:
+                problems.setdefault(name, []).append(str(error))
+    start, end = values.get("start"), values.get("end")
+    if start is not None and end is not None and start > end:
+        problems.setdefault("start", []).append("start is after end: a range is [start, end)")
+    if problems:
+        raise serializers.ValidationError(problems)
+    return Question(
+        symbols=_symbols(values.get("symbols") or values.get("symbol")),
+        intervals=values.get("interval") or list(Interval),
+        now=now,
+        start=start,
+        end=end,
+        limit=values.get("limit", default),
+        offset=values.get("offset", 0),
+        verifies=values.get("verify", False),
+    )
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and least <= int(text) <= most):
+        raise InvalidRequest(f"a whole number from {least} to {most:,}, not {text[:20]!r}")
+    return int(text)
+
+
+def _truth(text: str) -> bool:
+    if text not in _TRUTH:
+        raise InvalidRequest("write true or false")
+    return _TRUTH[text]
+
+
+def _symbols(codes: list[str] | None) -> list[Symbol]:
+    if codes is None:
+        return list(Symbol.objects.active())
+    found = {symbol.code: symbol for symbol in Symbol.objects.select_related("exchange").filter(code__in=codes)}
+    if unknown := [code for code in codes if code not in found]:
+        raise UnknownSymbol(f"not registered: {', '.join(unknown[:20])}")
+    return [found[code] for code in dict.fromkeys(codes)]
+
+
+def answered(answer: dict[str, Any]) -> HttpResponse:
+    """As JSON."""
+    body = orjson.dumps(answer, option=orjson.OPT_UTC_Z)
+    return HttpResponse(body, content_type="application/json")
