@@ -31,6 +31,7 @@ class SyncRun(models.Model):
         FIRST = "first"  # of a symbol that was just added
         HEALING = "healing"  # a feed had a hole
         SCHEDULE = "schedule"
+        RECONCILE = "reconcile"  # bars that a stream closed are compared with history
 
     class State(models.TextChoices):
         RUNNING = "running"  # `started_at` tells whether a worker has begun
@@ -166,6 +167,16 @@ class SyncItem(models.Model):
     @property
     def is_set_aside(self) -> bool:
         return self.state == self.State.ERROR and self.due_at is None
+
+
+class MadeSchedule(models.Model):
+    """A schedule that was made by itself once, and is therefore not made again if somebody deletes it."""
+
+    name = models.CharField(max_length=100, unique=True)
+    made_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class ProviderPace(models.Model):

@@ -95,7 +95,7 @@ class SeriesSync:
         known = repository.series(self.instrument, self.interval)
         unconfirmed = None
         if known and missing_only:
-            earliest = max(known.first, start or known.first)
+            earliest = max(known.first, start or known.first, self._window_start() or known.first)
             unconfirmed = unconfirmed_from(self.database, self.instrument, self.interval, earliest, end or now)
         return plan_series(
             self.instrument,
@@ -159,14 +159,11 @@ class SeriesSync:
         They show whether it has been put on another scale since, by a split. Providers page backwards from now, so that
         they cost nothing.
         """
-        repository, window = BarRepository(self.database), self.provider.capabilities.window_bars
+        repository = BarRepository(self.database)
         known = repository.series(self.instrument, self.interval)
         if known is None or known.last >= request.end:
             return request.start
-        earliest = known.first
-        if window:
-            begins = window_start(self.instrument.calendar, self.interval, window, seconds(self.clock()))
-            earliest = max(earliest, instant(begins))
+        earliest = max(known.first, self._window_start() or known.first)
         for position in (_WITNESSES - 1, 0):
             key = repository.key_at(
                 self.instrument,
@@ -179,6 +176,13 @@ class SeriesSync:
             if key is not None:
                 return instant(key)
         return request.start
+
+    def _window_start(self) -> datetime | None:
+        """From when on the provider has anything; None: no limit."""
+        bars = self.provider.capabilities.window_bars
+        if not bars:
+            return None
+        return instant(window_start(self.instrument.calendar, self.interval, bars, seconds(self.clock())))
 
     def _missing(self, plan: SeriesPlan, begins: datetime) -> int:
         """Bars of the plan's range, from where the provider begins, that a later sync should ask for."""

@@ -14,6 +14,7 @@ from marketdata import runs_claims, runs_lanes, runs_outcomes
 from marketdata.leases import Leases
 from marketdata.models import SyncRun
 from marketdata.mongo import database
+from marketdata.schedules import make_schedules
 from marketdata.sync_pace import paused_providers
 
 EVERY_SECONDS = 2.0
@@ -75,8 +76,9 @@ class Sweeper(threading.Thread):
             try:
                 sweep(now)
                 if last_forgotten is None or now - last_forgotten > timedelta(hours=1):
-                    last_forgotten = now
+                    make_schedules(now)
                     forget_old(now)
+                    last_forgotten = now
             except DatabaseError as error:  # not migrated yet, or away: the next turn will tell
                 log.warning("sweep_failed", reason=str(error)[:200])
             except Exception:  # a defect; without sweeps runs would stand still after the next kill
