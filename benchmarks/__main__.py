@@ -13,6 +13,7 @@ BENCHMARKS = {
     "sync": "history from the demo market into the store, beside the provider's bare answers",
     "coverage": "a year of minutes of a hundred symbols summed, beside reading their keys",
     "arrays": "half a million bars as NumPy columns, beside a plain find and ArcticDB",
+    "api": "bars over HTTP, beside serializer classes and a bare view",
     "fanout": "live messages to many sockets, beside the channel layer and frames made once",
 }
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", ["wire", "store", "sync", "coverage", "arrays", "fanout"])
+@pytest.mark.parametrize("name", ["wire", "store", "sync", "coverage", "arrays", "api", "fanout"])
 def test_a_quick_run_ends_well_and_prints_its_ratios(name, tmp_path):
     env = os.environ | {"POCKETQUANT_VAR": str(tmp_path)}
     command = [sys.executable, "-m", f"benchmarks.{name}", "--quick"]
@@ -23,4 +23,4 @@ def test_an_unknown_benchmark_is_named():
     command = [sys.executable, "-m", "benchmarks", "folds"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert done.returncode == 2
-    assert "no benchmark called folds; there are fold, wire, store, sync, coverage, arrays, fanout" in done.stderr
+    assert "no benchmark called folds; there are fold, wire, store, sync, coverage, arrays, api, fanout" in done.stderr
