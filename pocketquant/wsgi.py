@@ -1,4 +1,4 @@
-"""For those who serve plain HTTP from a WSGI server beside daphne."""
+"""For those who serve plain HTTP from a WSGI server beside daphne, which keeps the sockets; docs/api.md tells how."""
 
 from __future__ import annotations
 
