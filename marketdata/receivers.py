@@ -20,16 +20,6 @@ def start_first_sync(symbol: str, **kwargs: Any) -> None:
     queue_sync(symbol, SyncRun.Kind.FIRST)
 
 
-@receiver(symbol_added)
-def make_schedule(**kwargs: Any) -> None:
-    """The symbol may be the first of its exchange."""
-    from django.utils import timezone
-
-    from marketdata.schedules import make_schedules
-
-    make_schedules(timezone.now())
-
-
 @receiver(split_found)
 def fetch_again(symbol: str, **kwargs: Any) -> None:
     """One series was found to be split: the others are too, and all of what the provider tells is new."""

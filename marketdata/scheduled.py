@@ -46,8 +46,10 @@ def sync_after_close(calendar: str, planned: str | None = None) -> str:
 
 
 def reconcile(planned: str | None = None) -> str:
-    """Bars that closed shortly ago, against the provider's history."""
-    return reconciling.reconcile(timezone.now())
+    """Bars that closed shortly ago, against the provider's history; and schedules for exchanges that are new."""
+    now = timezone.now()
+    schedules.make_schedules(now)
+    return reconciling.reconcile(now)
 
 
 def _sync(what: str, symbols: Callable[[], Iterable[Symbol]], planned: str | None) -> str:

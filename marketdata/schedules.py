@@ -87,8 +87,8 @@ def _make(standing: Standing, now: dt.datetime) -> bool:
 
 def calendars_in_use() -> list[str]:
     """The calendars that symbols of the registry follow."""
-    symbols = Symbol.objects.active()
-    return sorted({symbol.calendar_name for symbol in symbols.only("calendar", "exchange__calendar")})
+    pairs = Symbol.objects.active().order_by().values_list("calendar", "exchange__calendar").distinct()
+    return sorted({own or venues for own, venues in pairs})
 
 
 def next_run_after_close(calendar: str, now: dt.datetime) -> dt.datetime | None:

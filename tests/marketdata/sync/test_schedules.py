@@ -62,12 +62,13 @@ def test_what_somebody_edited_or_deleted_stays_so(stock):
     assert not Schedule.objects.filter(name="reconcile closed bars").exists()
 
 
-def test_the_first_symbol_of_an_exchange_brings_its_schedule(stock):
+def test_the_first_symbol_of_an_exchange_brings_its_schedule_within_a_minute(stock):
     from symbols.services import add_symbol
 
     schedules.make_schedules(timezone.now())
     details = Instrument(symbol="DEMO:TOKYO", provider="demo", calendar="XTKS")
     add_symbol(code="DEMO:TOKYO", details=details, streaming=False)
+    scheduled.reconcile()
     assert Schedule.objects.get(name="sync after the close of XTKS").args == "'XTKS'"
 
 
