@@ -60,6 +60,8 @@ class Answer:
             *(query.columns, query.fill, query.after, self._on_grid(query.start), self._on_grid(query.end)),
             *(self.format.name, self.is_packed, self.request.build_absolute_uri(self.request.path)),
             [self._about(one) for one in reading.instruments],
+            # Of a series without bars nothing tells what is learned about it meanwhile.
+            None if all(self.subject.series) else reading.now // 60,
             *(self.subject.data_version, sorted(self.subject.forming.as_of.items()), self.subject.forming.notes),
         )
         return f'"{hashlib.blake2s(repr(parts).encode(), digest_size=16).hexdigest()}"'

@@ -11,7 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import bson
@@ -22,10 +22,11 @@ from pymongo.database import Database
 from domain.coverage import chunks_of
 from domain.instrument import Instrument
 from domain.interval import Interval
-from marketdata import documents
-from marketdata.collections import COVERAGE
+from marketdata import documents, series
+from marketdata.collections import COVERAGE, SERIES
 from marketdata.mongo import Document
 
+ASK_AGAIN = timedelta(days=1)  # for what the provider did not have
 _MOST_NOTES = 50
 
 
@@ -53,10 +54,30 @@ class Chunk:
         self.stored &= ~bits
         self.version += 1
 
-    def note(self, start: int, end: int, reason: str) -> None:
-        """Remember why bars of ``[start, end)`` may be missing; the newest notes are kept."""
-        if (start, end, reason) not in self.notes:
-            self.notes = [*self.notes, (start, end, reason)][-_MOST_NOTES:]
+    def would_learn(self, wanted: int, asked_at: datetime) -> bool:
+        """Whether a complete answer to ``wanted`` tells anything new of those that are absent."""
+        absent = wanted & ~self.stored & ~self.settled
+        return bool(absent & ~self.asked or absent & self._due(asked_at))
+
+    def learn_absent(self, wanted: int, asked_at: datetime) -> None:
+        """The provider answered completely for ``wanted``: those absent it does not have; the second time for good."""
+        absent = wanted & ~self.stored & ~self.settled
+        again, fresh = absent & self._due(asked_at), absent & ~self.asked
+        self.settled |= again
+        self.asked = self.asked & ~again | fresh
+        if fresh:
+            self.asked_at = asked_at
+
+    def _due(self, now: datetime) -> int:
+        """What was absent a day ago or longer."""
+        return self.asked if self.asked_at is not None and now - self.asked_at >= ASK_AGAIN else 0
+
+    def note(self, start: int, end: int, reason: str) -> bool:
+        """Remember why bars of ``[start, end)`` may be missing; the newest are kept. Returns whether it is new."""
+        if (start, end, reason) in self.notes:
+            return False
+        self.notes = [*self.notes, (start, end, reason)][-_MOST_NOTES:]
+        return True
 
 
 def _pack(bitmap: int) -> bytes:
@@ -133,6 +154,14 @@ def write(
         writes.append(ReplaceOne({"_id": identity}, _encode(identity, chunk), upsert=True))
     if writes:
         database[COVERAGE].bulk_write(writes, ordered=False, session=session)
+
+
+def write_known(
+    database: Database[Document], session: ClientSession, instrument: Instrument, interval: Interval, chunk: Chunk
+) -> None:
+    """The same for a chunk of which no bar changed, but what is known of absent ones: ``noted`` of the series rises."""
+    write(database, session, instrument, interval, [chunk])
+    database[SERIES].update_one({"_id": series.identity(instrument, interval)}, {"$inc": {"noted": 1}}, session=session)
 
 
 def note_stored(

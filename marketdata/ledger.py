@@ -18,7 +18,7 @@ from marketdata.collections import SERIES, ensure
 from marketdata.coverage_chunks import Chunk
 from marketdata.documents import seconds
 from marketdata.holes import Explainer
-from marketdata.ledger_range import ASK_AGAIN, SeriesRange, expected_bars
+from marketdata.ledger_range import SeriesRange, expected_bars
 from marketdata.mongo import Document, unavailable
 
 # A bar that closed this recently may be on its way.
@@ -161,14 +161,19 @@ class CoverageLedger:
         self._note_truncated(instrument, interval, truncated_before, reason)
         closed_by = seconds(asked_at) - instrument.delay_seconds - GRACE_SECONDS
         expected = expected_bars(instrument.calendar, interval, lower, upper, closed_by)
+        with unavailable():
+            known = {one.start: one for one in coverage_chunks.read(self._database, instrument, interval, lower, upper)}
         absent = 0
         for chunk_start, bits in expected.bits.items():
-            absent += upkeep.transact(
-                self._database,
-                lambda session, at=chunk_start, wanted=bits: self._note_absent(  # type: ignore[misc]  # binds them
-                    session, instrument, interval, at, wanted, asked_at
-                ),
-            )
+            chunk = known.get(chunk_start, Chunk(chunk_start))
+            absent += (bits & ~chunk.stored & ~chunk.settled).bit_count()
+            if chunk.would_learn(bits, asked_at):
+                upkeep.transact(
+                    self._database,
+                    lambda session, at=chunk_start, wanted=bits: self._note_absent(  # type: ignore[misc]  # binds them
+                        session, instrument, interval, at, wanted, asked_at
+                    ),
+                )
         return absent
 
     def note_reason(
@@ -179,8 +184,8 @@ class CoverageLedger:
 
         def work(session: ClientSession, at: int) -> None:
             chunk = self._chunk(session, instrument, interval, at)
-            chunk.note(seconds(start), seconds(end), reason)
-            coverage_chunks.write(self._database, session, instrument, interval, [chunk])
+            if chunk.note(seconds(start), seconds(end), reason):
+                coverage_chunks.write_known(self._database, session, instrument, interval, chunk)
 
         for at in chunks_of(interval).starts(seconds(start), seconds(end)):
             upkeep.transact(self._database, lambda session, at=at: work(session, at))  # type: ignore[misc]  # binds it
@@ -239,21 +244,11 @@ class CoverageLedger:
         at: int,
         wanted: int,
         asked_at: datetime,
-    ) -> int:
+    ) -> None:
         chunk = self._chunk(session, instrument, interval, at)
-        absent = wanted & ~chunk.stored & ~chunk.settled
-        if not absent:
-            return 0
-        again = absent & chunk.asked
-        if chunk.asked_at is not None and again and asked_at - chunk.asked_at >= ASK_AGAIN:
-            chunk.settled |= again
-            chunk.asked &= ~again
-        fresh = absent & ~again
-        if fresh:
-            chunk.asked |= fresh
-            chunk.asked_at = asked_at
-        coverage_chunks.write(self._database, session, instrument, interval, [chunk])
-        return absent.bit_count()
+        if chunk.would_learn(wanted, asked_at):
+            chunk.learn_absent(wanted, asked_at)
+            coverage_chunks.write_known(self._database, session, instrument, interval, chunk)
 
     def _note_truncated(
         self, instrument: Instrument, interval: Interval, truncated_before: datetime | None, reason: str

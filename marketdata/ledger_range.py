@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 
 from domain.calendars import get_calendar
 from domain.coverage import Expected, expect
 from domain.errors import UnknownCalendar
 from domain.interval import Interval
-from marketdata.coverage_chunks import Chunk
-
-ASK_AGAIN = timedelta(days=1)  # what the provider did not have
+from marketdata.coverage_chunks import ASK_AGAIN, Chunk
 
 
 @dataclass(slots=True)

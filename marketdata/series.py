@@ -25,7 +25,8 @@ class Series:
     ``first`` and ``last`` are the open times of its outermost bars. ``version`` rises with every change; together
     with ``born``, which differs if the store was emptied in between, it names a state of the data for caches and
     ETags. ``fidelity``: how well the bars that we closed ourselves agreed with the provider's history.
-    ``unconfirmed``: no bar that history has not confirmed is older; None if there is none at all.
+    ``unconfirmed``: no bar that history has not confirmed is older; None if there is none at all. ``noted`` rises with
+    what is known of bars that are absent, which no version tells.
     """
 
     symbol: str
@@ -39,10 +40,11 @@ class Series:
     fidelity: Fidelity
     adjustments: Adjustments = ()
     unconfirmed: datetime | None = None
+    noted: int = 0
 
     @property
     def data_version(self) -> str:
-        return f"{self.born}-{self.version:x}"
+        return f"{self.born}-{self.version:x}-{self.noted:x}"
 
 
 @dataclass(slots=True)
@@ -100,4 +102,5 @@ def parse(document: Document) -> Series:
         fidelity=fidelity.parse(document),
         adjustments=adjustments.decode(document.get("adjustment", ())),
         unconfirmed=document["unconfirmed"].astimezone(UTC) if "unconfirmed" in document else None,
+        noted=document.get("noted", 0),
     )

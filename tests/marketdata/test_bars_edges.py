@@ -8,6 +8,7 @@ import pytest
 
 from domain.interval import Interval
 from marketdata import freshness
+from marketdata.ledger import CoverageLedger
 from symbols.models import Symbol
 from tests.marketdata.builders import START, bar
 from tests.marketdata.conftest import BTC, ETH
@@ -174,3 +175,34 @@ def test_a_delayed_feed_is_expected_to_be_late(registered):
     now = int(datetime(2026, 1, 5, 1, tzinfo=UTC).timestamp())
     found = freshness.newest_expected(instrument, Interval.M1, now)
     assert datetime.fromtimestamp(found.key, UTC) == datetime(2026, 1, 5, 0, 42, tzinfo=UTC)
+
+
+def test_what_is_learned_of_absent_bars_makes_a_new_answer_though_no_bar_changed(
+    reader, store, registered, mongo_database
+):
+    store(btc=[bar(0), bar(3)])
+    parameters = {"symbols": BTC, "interval": "1m", "start": "2026-01-05", "end": "2026-01-05T00:04:00Z"}
+    before = reader.get(URL, parameters)
+    assert before.json()["meta"]["missing_bars"] == 2
+    ledger = CoverageLedger(mongo_database)
+    asked = START, START + timedelta(minutes=4)
+    assert ledger.note_asked(registered[0], Interval.M1, *asked, asked_at=datetime.now(UTC)) == 2
+    after = reader.get(URL, parameters, headers={"If-None-Match": before["ETag"]})
+    assert after.status_code == 200
+    assert (after.json()["meta"]["missing_bars"], after.json()["meta"]["none_at_provider"]) == (0, 2)
+    ledger.note_asked(registered[0], Interval.M1, *asked, asked_at=datetime.now(UTC))
+    assert reader.get(URL, parameters, headers={"If-None-Match": after["ETag"]}).status_code == 304
+
+
+def test_a_missing_range_says_why_and_until_when_it_can_be_had(reader, store, registered, mongo_database):
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    first = now - timedelta(minutes=30)
+    store(btc=[bar(open_time=first + timedelta(minutes=n)) for n in (0, 1, 4, 9)])
+    ledger = CoverageLedger(mongo_database)
+    ledger.note_reason(
+        registered[0], Interval.M1, first + timedelta(minutes=5), first + timedelta(minutes=9), "feed down"
+    )
+    meta = ask(reader, start=first.isoformat(), end=(first + timedelta(minutes=10)).isoformat())["meta"]
+    assert [(gap["bars"], gap["reason"]) for gap in meta["missing"]] == [(2, "not asked"), (4, "feed down")]
+    until = datetime.fromisoformat(meta["missing"][0]["recoverable_until"])
+    assert timedelta(days=3) < until - now < timedelta(days=4)  # 5,000 minutes after the first of them
