@@ -20,6 +20,7 @@ class FeedEvent(models.Model):
         LOST = "lost"  # a closed bar found no room while the store was away
         HEALED = "healed"  # history took the place of what was missing
         NOT_HEALED = "not_healed"
+        SPLIT = "split"  # history tells older bars on another scale than before
         STARTED = "started"
         STOPPED = "stopped"
 

@@ -127,3 +127,13 @@ def test_a_retired_symbol_is_left_alone(bitcoin, split):
     SyncItem.objects.all().delete()
     Symbol.objects.update(status=Symbol.Status.RETIRED)
     assert resyncs.fetch_again(BTC) is None
+
+
+def test_people_find_the_split_once_among_the_feed_events(bitcoin, mongo_database, split):
+    from quotes.models import FeedEvent
+
+    mongo_database.series.update_one({"announced": True}, {"$set": {"announced": False}})
+    announcing.announce_all(mongo_database)
+    event = FeedEvent.objects.get(kind=FeedEvent.Kind.SPLIT)
+    assert event.symbol == BTC
+    assert event.reason == f"1m bars before {split:%Y-%m-%d %H:%M} UTC are told on another scale: 1 to 4"
