@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from domain.calendars import Calendar, get_calendar
 from domain.coverage import Hole, Reason
@@ -15,11 +13,10 @@ from domain.errors import UnknownCalendar
 from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata.documents import instant, seconds
-from marketdata.spans import nominal
+from marketdata.plan_spans import Span, count, joined, nominal_seconds, wanted_spans
 from marketdata.window import window_start
 from providers.base import Capabilities
 
-_DAY = 86_400
 # A provider closes a bar a moment after its span has ended.
 _SERVED_AFTER_SECONDS = 10
 _GRACE_SECONDS = 120  # so long the ledger waits before it calls a bar missing
@@ -114,51 +111,28 @@ def plan_series(
         after = lower if newest is None else max(lower, seconds(newest) + 1)
         tail = _tail(calendar, interval, after, upper, seconds(now) - instrument.delay_seconds)
         unconfirmed = None if unconfirmed_from is None else max(lower, seconds(unconfirmed_from))
-        spans = _spans(instrument.calendar, interval, holes, [tail, unconfirmed], upper)
+        spans = wanted_spans(instrument.calendar, interval, holes, [tail, unconfirmed], upper)
     else:
-        spans = [_Span(lower, upper, _count(instrument.calendar, interval, lower, upper))]
+        spans = [Span(lower, upper, count(instrument.calendar, interval, lower, upper))]
     edge = _edge(calendar, interval, lower, upper, newest) if start is None else None
     # Behind a window every request is answered back from now, so one costs no more than several.
-    joined = _joined(spans, math.inf if window else capabilities.page_bars * _length(interval))
+    together = joined(spans, math.inf if window else capabilities.page_bars * nominal_seconds(interval))
     return SeriesPlan(
         instrument=instrument,
         interval=interval,
         start=begins,
         end=ends,
-        requests=tuple(_request(instrument, interval, span, capabilities, now, edge=edge) for span in joined),
+        requests=tuple(_request(instrument, interval, span, capabilities, now, edge=edge) for span in together),
         holes=tuple(holes),
         truncated_before=truncated,
         reason=f"beyond the provider's window of {window} bars" if truncated else "",
     )
 
 
-class _Span(NamedTuple):
-    """Keys in ``[start, end)``, of which about ``bars`` are wanted."""
-
-    start: int
-    end: int
-    bars: int
-
-
-def _spans(
-    calendar_name: str, interval: Interval, holes: Sequence[Hole], opens: Sequence[int | None], end: int
-) -> list[_Span]:
-    """The holes, up to where everything is wanted until the end."""
-    first = min((begun for begun in opens if begun is not None), default=None)
-    if first is None or first >= end:
-        return [_Span(hole.start, min(nominal(interval, hole.end - 1)[1], end), hole.bars) for hole in holes]
-    older = [
-        _Span(hole.start, min(nominal(interval, hole.end - 1)[1], first), hole.bars)
-        for hole in holes
-        if hole.start < first
-    ]
-    return [*older, _Span(first, end, _count(calendar_name, interval, first, end))]
-
-
 def _request(
     instrument: Instrument,
     interval: Interval,
-    span: _Span,
+    span: Span,
     capabilities: Capabilities,
     now: datetime,
     *,
@@ -169,7 +143,7 @@ def _request(
     if window is not None and window <= page:
         since = page
     else:
-        since = _count(instrument.calendar, interval, span.start, seconds(now))
+        since = count(instrument.calendar, interval, span.start, seconds(now))
     return PlannedRequest(
         start=instant(span.start),
         end=instant(span.end),
@@ -191,36 +165,6 @@ def _tail(calendar: Calendar, interval: Interval, after: int, end: int, now: int
     except UnknownCalendar:
         return after
     return None
-
-
-def _joined(spans: Sequence[_Span], within: float) -> list[_Span]:
-    """Spans put together where they touch, and as long as all is ``within`` so many seconds."""
-    found: list[_Span] = []
-    for span in spans:
-        if span.start >= span.end:
-            continue
-        if found and (span.start <= found[-1].end or span.end - found[-1].start <= within):
-            before = found.pop()
-            span = _Span(before.start, max(span.end, before.end), before.bars + span.bars)
-        found.append(span)
-    return found
-
-
-def _length(interval: Interval) -> int:
-    """Seconds in which a market that never closes has one bar; others take longer for as many."""
-    return interval.seconds or {Interval.D1: _DAY, Interval.W1: 7 * _DAY}.get(interval, 31 * _DAY)
-
-
-@functools.lru_cache(maxsize=1_024)
-def _count(calendar_name: str, interval: Interval, start: int, end: int) -> int:
-    """How many bars the calendar expects in ``[start, end)``; where it does not reach, as many as could be."""
-    length = _length(interval)
-    if calendar_name == "24/7" and interval.is_intraday:
-        return -(-end // length) - -(-start // length)
-    try:
-        return sum(1 for _ in get_calendar(calendar_name).windows(interval, start, end))
-    except UnknownCalendar:
-        return -(-(end - start) // length)
 
 
 def _is_expected(calendar: Calendar, interval: Interval, start: datetime, end: datetime) -> bool:

@@ -10,7 +10,7 @@ from django.db.models import F
 
 from domain.errors import PocketQuantError, ProviderUnavailable, StoreUnavailable
 from marketdata.models import SyncItem, SyncRun
-from marketdata.services import SyncResult
+from marketdata.sync_results import SyncResult
 
 MOST_FAILURES = 8  # in a row; after these a series is set aside until somebody asks for it anew
 _FIRST_RETRY, _LAST_RETRY = timedelta(seconds=15), timedelta(hours=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
 
 from pymongo.database import Database
 
@@ -19,7 +18,9 @@ from marketdata.ledger import CoverageLedger
 from marketdata.mongo import Document, database
 from marketdata.plan import PlannedRequest, SeriesPlan, plan_series
 from marketdata.repository import BarRepository, SaveResult
+from marketdata.series import Series
 from marketdata.signals import bars_synced
+from marketdata.sync_results import Guard, SyncResult, Unguarded
 from marketdata.unconfirmed import unconfirmed_from
 from marketdata.window import window_start
 from providers.base import BarPage, Provider
@@ -27,56 +28,6 @@ from providers.base import BarPage, Provider
 # Where "as far back as there is anything" begins; no exchange is older.
 _FAR_PAST = datetime(1700, 1, 1, tzinfo=UTC)
 _WITNESSES = 40  # bars that history tells once more: enough to know a split by
-
-
-class SyncResult(NamedTuple):
-    """What a sync did, in bars, and the open times of the outermost bars that the provider served.
-
-    ``missing`` bars are still expected and might yet be had. ``truncated_before``: nothing older can be had, for
-    ``reason``. ``resume_from``: all before it was done when the sync was told to stop; None if it came to its end.
-    """
-
-    inserted: int = 0
-    replaced: int = 0
-    unchanged: int = 0
-    version: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
-    pages: int = 0
-    missing: int = 0
-    truncated_before: datetime | None = None
-    reason: str = ""
-    resume_from: datetime | None = None
-
-    @property
-    def is_changed(self) -> bool:
-        return self.inserted + self.replaced > 0
-
-
-class Guard(Protocol):
-    """What whoever runs a sync has to say while it runs."""
-
-    def ask(self, pages: int) -> bool:
-        """Before a request: wait for the budget; False if it is time to stop."""
-
-    def is_stopped(self) -> bool:
-        """Before a page is stored: whether to stop there."""
-
-    @property
-    def fence(self) -> int | None:
-        """The token of the lease under which bars are written."""
-
-
-class Unguarded:
-    """Goes on to the end, as fast as it can."""
-
-    fence = None
-
-    def ask(self, pages: int) -> bool:
-        return True
-
-    def is_stopped(self) -> bool:
-        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +44,7 @@ class SeriesSync:
         """What ``run`` would ask for; nothing is asked. Raises StoreUnavailable, UnsupportedInterval."""
         now, repository = self.clock(), BarRepository(self.database)
         known = repository.series(self.instrument, self.interval)
-        unconfirmed = None
-        if known and missing_only:
-            earliest = max(known.first, start or known.first, self._window_start() or known.first)
-            unconfirmed = unconfirmed_from(self.database, self.instrument, self.interval, earliest, end or now)
+        unconfirmed = self._unconfirmed(known, start, end or now, now) if known and missing_only else None
         return plan_series(
             self.instrument,
             self.interval,
@@ -109,6 +57,18 @@ class SeriesSync:
             newest=known.last if known else None,
             unconfirmed_from=unconfirmed,
         )
+
+    def _unconfirmed(self, known: Series, start: datetime | None, end: datetime, now: datetime) -> datetime | None:
+        """From when on history has not confirmed what is stored, as far back as the provider can tell."""
+        if known.unconfirmed is None:
+            return None
+        earliest, window = max(known.unconfirmed, start or known.unconfirmed), self.provider.capabilities.window_bars
+        if window:
+            begins = window_start(self.instrument.calendar, self.interval, window, seconds(now))
+            earliest = max(earliest, instant(begins))
+        if earliest >= end:
+            return None
+        return unconfirmed_from(self.database, self.instrument, self.interval, earliest, end)
 
     def run(self, plan: SeriesPlan, guard: Guard | None = None) -> SyncResult:
         """Ask for what is planned and store it, oldest first; see what is missing afterwards.

@@ -22,9 +22,9 @@ from marketdata.progress import Progress, progress
 from marketdata.runs_estimate import estimated_seconds
 from marketdata.runs_foreground import ForegroundRun
 from marketdata.runs_outcomes import Outcome
-from marketdata.services import SyncResult
 from marketdata.sync_plans import plans
 from marketdata.sync_rendering import plan_values
+from marketdata.sync_results import SyncResult
 from symbols.models import Symbol
 
 

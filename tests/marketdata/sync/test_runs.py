@@ -23,8 +23,8 @@ from marketdata.models import ProviderPace, SyncItem, SyncLane, SyncRun
 from marketdata.processes import own_name
 from marketdata.runs_outcomes import Outcome
 from marketdata.runs_summary import progress_of
-from marketdata.services import SyncResult
 from marketdata.sync_chunk import Chunk
+from marketdata.sync_results import SyncResult
 from marketdata.tasks import queue_sync, work
 from providers.demo import demo_instruments
 from symbols.models import Symbol

@@ -75,6 +75,19 @@ def test_history_settles_what_was_streamed(bitcoin, repository, mongo_database):
     assert (stored.state, stored.open != 1.0) == (BarState.FINAL, True)
 
 
+def test_what_can_never_be_confirmed_is_not_asked_for_again_and_again(bitcoin, repository, mongo_database):
+    """A bar that we closed ourselves, and that has left the provider's window since."""
+    now = datetime.now(UTC)
+    old = now.replace(second=0, microsecond=0) - timedelta(minutes=6_000)
+    repository.save(bitcoin.instrument(), M1, [streamed(open_time=old, price=1.0)])
+    sync(bitcoin, M1, mongo_database)
+    plan, result = sync(bitcoin, M1, mongo_database)
+    assert plan.bars <= 2
+    assert not result.missing
+    [kept] = repository.between(bitcoin.instrument(), M1, old, old + timedelta(minutes=1))
+    assert kept.state is BarState.PROVISIONAL
+
+
 def test_a_bar_that_closed_just_now_is_asked_for_though_it_is_not_missing_yet(bitcoin, repository, mongo_database):
     minute = datetime.now(UTC).replace(second=0, microsecond=0)
     sync(bitcoin, M1, mongo_database, minute - timedelta(hours=1), minute - timedelta(minutes=2))
