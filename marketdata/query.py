@@ -22,6 +22,8 @@ ORDERS = ("asc", "desc")
 SHAPES = ("rows", "columns")
 TIMES = ("iso", "s", "ms", "ns")
 FILLS = ("none", "zero", "ffill")
+# Epoch seconds between which nanoseconds fit into 64 bits: years 1677 to 2262.
+NANOSECONDS_FIT = range(-9_223_372_036, 9_223_372_036)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,8 @@ def _check(query: BarsQuery) -> None:
         if moment is not None:
             instant(moment + 1)  # raises where a date would
             instant(moment - 1)
+            if query.time == "ns" and moment not in NANOSECONDS_FIT:
+                raise ValueError("no nanoseconds")
     if not (_is_whole(query.limit) and 1 <= query.limit <= MOST_STREAMED and 1 <= len(query.symbols) <= MOST_SYMBOLS):
         raise ValueError("limits exceeded")
     if not (query.offset == 0 and isinstance(query.include_forming, bool)):

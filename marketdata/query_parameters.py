@@ -22,6 +22,7 @@ from marketdata.query import (
     MOST_SKIPPED,
     MOST_STREAMED,
     MOST_SYMBOLS,
+    NANOSECONDS_FIT,
     ORDERS,
     SHAPES,
     TIMES,
@@ -92,6 +93,8 @@ class _Reader:
         start, end = self._moment("start"), self._moment("end")
         if start is not None and end is not None and start > end:
             self._problem("start", "start is after end: a range is [start, end)")
+        if self._parameters.get("time") == "ns" and start is not None and start not in NANOSECONDS_FIT:
+            self._problem("time", "nanoseconds reach from 1678 to 2261: begin there, or take ms")
         return {
             "symbols": self._symbols(),
             "interval": self._interval(),

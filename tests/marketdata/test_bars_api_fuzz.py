@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from domain.instrument import Instrument
 from domain.interval import Interval
+from marketdata.columns import FIELDS
+from marketdata.formats import FORMATS
 from marketdata.repository import BarRepository
 from symbols.services import add_symbol
 from tests.marketdata.builders import bar
@@ -34,6 +36,11 @@ PARAMETERS = st.fixed_dictionaries(
         "order": st.sampled_from(["asc", "desc"]) | TEXT,
         "shape": st.sampled_from(["rows", "columns"]) | TEXT,
         "time": st.sampled_from(["iso", "s", "ms", "ns"]) | TEXT,
+        "offset": st.integers(-5, 20_000).map(str) | TEXT,
+        "fields": st.lists(st.sampled_from(FIELDS) | TEXT, max_size=4).map(",".join),
+        "fill": st.sampled_from(["none", "zero", "ffill"]) | TEXT,
+        "include_forming": st.sampled_from(["true", "false"]) | TEXT,
+        "format": st.sampled_from([*FORMATS, *FORMATS, "api"]) | TEXT,
         "cursor": TEXT,
     },
 )
@@ -45,7 +52,13 @@ VALUES = st.recursive(
 GOOD = {"symbols": [BTC], "interval": "1m", "after": [1_767_571_200, 0]}
 CURSORS = st.fixed_dictionaries(
     {},
-    optional=dict.fromkeys(("symbols", "interval", "start", "end", "limit", "order", "shape", "time", "after"), VALUES),
+    optional=dict.fromkeys(
+        (
+            *("symbols", "interval", "start", "end", "limit", "offset", "order", "shape", "time", "after"),
+            *("fields", "fill", "include_forming"),
+        ),
+        VALUES,
+    ),
 )
 
 
@@ -61,18 +74,24 @@ def reader(client, db, mongo_database, monkeypatch):
 
 def check(answer):
     assert answer.status_code in (200, 400, 404), answer.content
-    kind = "application/json" if answer.status_code == 200 else "application/problem+json"
-    assert answer["Content-Type"] == kind
-    assert orjson.loads(answer.content)
+    kind = answer["Content-Type"].partition(";")[0]
+    if answer.status_code != 200:
+        assert kind in ("application/problem+json", "text/html")
+    elif answer.streaming:
+        assert kind in {found.media_type for found in FORMATS.values() if found.is_streamed}
+        assert b"".join(answer.streaming_content) or kind == "application/x-ndjson"
+    else:
+        assert kind in ("application/json", "text/html")
+        assert kind == "text/html" or orjson.loads(answer.content)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parameters=PARAMETERS)
 def test_any_parameters(reader, parameters):
     check(reader.get("/api/v1/bars", parameters))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=CURSORS)
 def test_any_cursor(reader, changes):
     cursor = base64.urlsafe_b64encode(orjson.dumps(GOOD | changes)).decode().rstrip("=")

@@ -206,3 +206,13 @@ def test_a_missing_range_says_why_and_until_when_it_can_be_had(reader, store, re
     assert [(gap["bars"], gap["reason"]) for gap in meta["missing"]] == [(2, "not asked"), (4, "feed down")]
     until = datetime.fromisoformat(meta["missing"][0]["recoverable_until"])
     assert timedelta(days=3) < until - now < timedelta(days=4)  # 5,000 minutes after the first of them
+
+
+@pytest.mark.parametrize("name", ["json", "csv", "ndjson", "arrow", "parquet"])
+def test_nanoseconds_that_fit_into_no_integer_are_refused(reader, registered, name):
+    asked = {"symbols": BTC, "interval": "1M", "order": "asc", "fill": "zero", "format": name, "limit": 3}
+    for start, status in (("1500-01-01", 400), ("2262-06-01", 400), ("1678-01-01", 200)):
+        answer = reader.get(URL, asked | {"start": start, "time": "ns"})
+        assert answer.status_code == status
+        assert answer.streaming is False or b"".join(answer.streaming_content)
+    assert reader.get(URL, asked | {"start": "1500-01-01", "time": "ms"}).status_code == 200
