@@ -25,7 +25,8 @@ from benchmarks.peers import PeerMissing, interpreter
 from benchmarks.store import BTC, START, own_mongod, random_bars
 from domain.interval import Interval
 from marketdata.collections import PACKED
-from marketdata.packed import Columns, PackedBars
+from marketdata.packed import PackedBars
+from marketdata.packing import Columns
 from marketdata.repository import BarRepository
 
 ARCTICDB = "6.28.2"

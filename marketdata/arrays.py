@@ -17,7 +17,8 @@ from django.utils import timezone
 from domain.errors import NaiveTime
 from domain.interval import Interval
 from marketdata.mongo import database
-from marketdata.packed import Columns, arrays_of
+from marketdata.packed import arrays_of
+from marketdata.packing import Columns
 from symbols.models import Symbol
 from symbols.services import normal_code
 

@@ -140,6 +140,17 @@ def read(
         yield _decode(document)
 
 
+def versions(
+    database: Database[Document], instrument: Instrument, interval: Interval, start: int, end: int
+) -> dict[int, int]:
+    """The version of every chunk that holds keys of ``[start, end)``, by its start."""
+    lower, upper = documents.key_range(instrument.id, interval, chunks_of(interval).start_of(start), end)
+    batches = database[COVERAGE].find_raw_batches(
+        {"_id": {"$gte": lower, "$lt": upper}}, {"v": 1}, hint={"_id": ASCENDING}, batch_size=10_000
+    )
+    return {documents.open_time(found): bson.decode(found)["v"] for found in documents.split(batches)}
+
+
 def write(
     database: Database[Document],
     session: ClientSession,

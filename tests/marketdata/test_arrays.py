@@ -6,6 +6,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import bson
 import msgspec
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from domain.interval import Interval
 from marketdata.arrays import arrays
 from marketdata.collections import COVERAGE, PACKED, SERIES
 from marketdata.ledger import CoverageLedger
-from marketdata.packed import Columns, PackedBars, arrays_of
+from marketdata.packed import PackedBars, arrays_of
+from marketdata.packing import Columns, pack, unpack
 from marketdata.repository import BarRepository
 from tests.marketdata.builders import BITCOIN, bar, streamed
 from tests.marketdata.files.test_real_files import register
@@ -165,3 +167,29 @@ def test_the_door_takes_names_and_aware_moments(repository: BarRepository, mongo
         arrays("TEST:BTCUSD", "1m", datetime(2026, 1, 5))  # noqa: DTZ001  # that is the point
     with pytest.raises(UnknownSymbol):
         arrays("TEST:NOBODY", "1m")
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+DECIMALS = st.builds(lambda whole, places: whole / 10**places, st.integers(-(10**12), 10**12), st.integers(0, 9))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    steps=st.lists(st.integers(1, 10**6), max_size=30),
+    values=st.data(),
+    numbers=st.sampled_from([NUMBERS, DECIMALS]),
+)
+def test_what_is_packed_comes_back_to_the_last_bit(steps: list[int], values: st.DataObject, numbers: Any) -> None:
+    count = len(steps)
+    times = np.cumsum(np.array(steps, dtype=np.int64)).view("datetime64[s]")
+    doubles = [np.array(values.draw(st.lists(numbers, min_size=count, max_size=count))) for _ in range(5)]
+    trades = np.array(values.draw(st.lists(st.integers(-1, 2**53), min_size=count, max_size=count)), dtype=np.int64)
+    flags = np.array(values.draw(st.lists(st.integers(0, 3), min_size=count, max_size=count)), dtype=np.uint8)
+    columns = Columns(times, *(one.astype(np.float64) for one in doubles), trades, flags)
+    back = unpack([bson.decode(bson.encode(pack(columns)))])
+    assert [one.tobytes() for one in back] == [one.tobytes() for one in columns]
+    assert [one.dtype for one in back] == [one.dtype for one in columns]
+    cut = values.draw(st.integers(0, count))
+    pieces = [Columns(*(one[:cut] for one in columns)), Columns(*(one[cut:] for one in columns))]
+    at_once = unpack([pack(one) for one in pieces])
+    assert [one.tobytes() for one in at_once] == [one.tobytes() for one in columns]
