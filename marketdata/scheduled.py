@@ -13,7 +13,7 @@ from django.utils import timezone
 from domain.interval import Interval
 from marketdata import reconcile as reconciling
 from marketdata import runs, schedules
-from marketdata.models import SyncRun
+from marketdata.models import SyncItem, SyncRun
 from symbols.models import Symbol
 
 log = structlog.get_logger(__name__)
@@ -53,11 +53,15 @@ def reconcile(planned: str | None = None) -> str:
 
 
 def _sync(what: str, symbols: Callable[[], Iterable[Symbol]], planned: str | None) -> str:
-    earlier = SyncRun.objects.unfinished().filter(kind=SyncRun.Kind.SCHEDULE, fingerprint=what).first()
     key = f"{what} {planned}" if planned else None
-    if earlier is not None and (key is None or earlier.idempotency_key != key):
-        return _skip(what, earlier, key)
-    series = [(symbol, interval) for symbol in symbols() for interval in Interval]
+    open_items = SyncItem.objects.open().filter(run__kind=SyncRun.Kind.SCHEDULE, run__fingerprint=what)
+    earlier = open_items.exclude(state=SyncItem.State.ERROR).select_related("run").order_by("run_id").first()
+    if earlier is not None and (key is None or earlier.run.idempotency_key != key):
+        return _skip(what, earlier.run, key)
+    # What failed is tried again by the run in which it failed, and holds nobody up.
+    failed = set(open_items.filter(state=SyncItem.State.ERROR).values_list("symbol", "interval"))
+    wanted = [(symbol, interval) for symbol in symbols() for interval in Interval]
+    series = [(symbol, interval) for symbol, interval in wanted if (symbol.pk, interval.value) not in failed]
     if not series:
         return "nothing to sync"
     order = runs.Order(series=series, kind=SyncRun.Kind.SCHEDULE, idempotency_key=key, fingerprint=what)

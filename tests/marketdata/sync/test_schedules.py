@@ -170,6 +170,36 @@ def test_a_turn_is_skipped_and_says_so_while_the_one_before_is_under_way(stock):
     assert scheduled.sync_all(planned=(NOW + timedelta(hours=12)).isoformat()).endswith("26 series")
 
 
+def test_one_failing_series_does_not_hold_up_the_next_turn(stock):
+    scheduled.sync_all(planned=NOW.isoformat())
+    items = SyncItem.objects.all()
+    items.update(state=SyncItem.State.UP_TO_DATE, due_at=None)
+    failed = items.first()
+    items.filter(pk=failed.pk).update(state=SyncItem.State.ERROR, due_at=timezone.now() + timedelta(hours=1))
+    assert scheduled.sync_all(planned=(NOW + timedelta(hours=6)).isoformat()).endswith("25 series")
+    newest = SyncRun.objects.latest("id")
+    assert not newest.items.filter(symbol=failed.symbol, interval=failed.interval).exists()
+
+
+def test_schedulers_of_several_clusters_queue_a_turn_once(stock):
+    schedules.make_schedules(timezone.now())
+    Schedule.objects.exclude(name="sync all symbols").delete()
+    Schedule.objects.update(next_run=timezone.now() - timedelta(hours=1))
+    start = threading.Barrier(3)
+
+    def look():
+        start.wait(10)
+        scheduler()
+        connection.close()
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [queued.task["func"] for queued in OrmQ.objects.all()] == [schedules.SYNC_ALL]
+
+
 def test_a_schedule_missed_while_everything_was_down_runs_once(stock):
     schedules.make_schedules(timezone.now())
     Schedule.objects.exclude(name="sync all symbols").delete()
