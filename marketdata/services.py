@@ -17,7 +17,7 @@ from marketdata.documents import instant, seconds
 from marketdata.ledger import CoverageLedger
 from marketdata.mongo import Document, database
 from marketdata.plan import PlannedRequest, SeriesPlan, plan_series
-from marketdata.repository import BarRepository, SaveResult
+from marketdata.repository import BATCH, BarRepository, SaveResult
 from marketdata.series import Series
 from marketdata.signals import bars_synced
 from marketdata.sync_results import Guard, SyncResult, Unguarded
@@ -181,8 +181,15 @@ def tell(instrument: Instrument, interval: Interval, result: SyncResult) -> None
 
 
 def _oldest_first(pages: list[BarPage]) -> Iterator[list[Bar]]:
-    """Whole pages by time: providers may page backwards. A window of history is small enough to hold."""
-    yield from sorted((page for page in pages if page), key=lambda page: page[0].open_time)
+    """The bars of all pages in pieces that are stored whole, by time, though providers may page backwards.
+
+    A small page is none of its own: a split is told by many bars together, and one that is stored before it was seen
+    would be taken for a correction. A window of history is small enough to hold.
+    """
+    ordered = sorted((page for page in pages if page), key=lambda page: page[0].open_time)
+    bars = [bar for page in ordered for bar in page]
+    for position in range(0, len(bars), BATCH):
+        yield bars[position : position + BATCH]
 
 
 def _edge(pages: list[BarPage]) -> tuple[datetime | None, str]:

@@ -23,14 +23,16 @@ M1 = Interval.M1
 class SplitProvider:
     """The demo market, whose bars before ``at`` are told on another scale."""
 
-    def __init__(self, provider, at, factor):
-        self._provider, self._at, self._factor = provider, at, factor
+    def __init__(self, provider, at, factor, page_bars=5_000):
+        self._provider, self._at, self._factor, self._page_bars = provider, at, factor, page_bars
         self.capabilities = provider.capabilities
 
     def fetch_bars(self, *question):
         for page in self._provider.fetch_bars(*question):
             scaled = [self._scaled(bar) for bar in page]
-            yield BarPage(scaled, truncated_before=page.truncated_before, reason=page.reason)
+            while scaled:  # backwards, as providers page
+                yield BarPage(scaled[-self._page_bars :], truncated_before=page.truncated_before, reason=page.reason)
+                del scaled[-self._page_bars :]
 
     def _scaled(self, bar):
         if bar.open_time >= self._at:
@@ -52,12 +54,13 @@ def heard():
     split_found.disconnect(hear)
 
 
-def sync(symbol, database, *, end=None, at=None, missing_only=True):
+def sync(symbol, database, *, start=None, end=None, at=None, missing_only=True, **options):
     with opened_provider("demo") as provider:
         if at is not None:
-            provider = SplitProvider(provider, at, 0.25)
+            provider = SplitProvider(provider, at, 0.25, **options)
         series = SeriesSync(instrument=symbol.instrument(), interval=M1, provider=provider, database=database)
-        result = series.run(series.plan(end - timedelta(hours=5) if end else None, end, missing_only=missing_only))
+        start = start or (end and end - timedelta(hours=5))
+        result = series.run(series.plan(start, end, missing_only=missing_only))
         services.tell(symbol.instrument(), M1, result)
         return result
 
@@ -137,3 +140,15 @@ def test_people_find_the_split_once_among_the_feed_events(bitcoin, mongo_databas
     event = FeedEvent.objects.get(kind=FeedEvent.Kind.SPLIT)
     assert event.symbol == BTC
     assert event.reason == f"1m bars before {split:%Y-%m-%d %H:%M} UTC are told on another scale: 1 to 4"
+
+
+def test_a_split_in_small_pages_is_one_split(bitcoin, repository, mongo_database):
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    start, split = now - timedelta(minutes=100), now - timedelta(minutes=20)
+    sync(bitcoin, mongo_database, start=start, end=split)
+    sync(bitcoin, mongo_database, start=start, end=now, at=split, missing_only=False, page_bars=14)  # the oldest has 2
+    instrument = bitcoin.instrument()
+    with opened_provider("demo") as provider:
+        pages = list(SplitProvider(provider, split, 0.25).fetch_bars(instrument, M1, start, now - timedelta(minutes=2)))
+    assert repository.between(instrument, M1, None, now - timedelta(minutes=2)) == list(pages[0])
+    assert len(repository.series(instrument, M1).adjustments) == 1
