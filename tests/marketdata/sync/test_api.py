@@ -122,6 +122,26 @@ def test_a_wrong_order_is_refused_in_words(editor, body, words):
     assert SyncRun.objects.count() == 0
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" * 100_000,
+        '{"symbols": ' * 50_000,
+        '{"start": NaN}',
+        '{"start": ' + "9" * 5_000 + "}",
+        "x",
+        '{"symbols": ["\\ud800:A"]}',
+    ],
+)
+def test_a_body_that_cannot_be_read_is_the_askers_mistake(editor, body):
+    answer = editor.post(URL, body, content_type="application/json")
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+
+
+def test_only_json_is_read(editor):
+    assert editor.post(URL, {"symbols": BTC}).status_code == 415
+
+
 def test_symbols_that_are_not_registered_are_all_named(editor):
     answer = post(editor, {"symbols": ["DEMO:NOPE", BTC, "DEMO:NADA"]})
     assert answer.status_code == 404
