@@ -52,8 +52,9 @@ class HttpDoor:
         parts = urlsplit(request.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         path = parts.path.rstrip("/") or "/"
-        if path == "/faults":
-            return self._faults_answer(request, query, client)
+        if path in ("/faults", "/splits"):
+            change = self._set_faults if path == "/faults" else self._split
+            return _switched(request, query, client, change)
         if request.method not in ("GET", "HEAD"):
             return _text(HTTPStatus.METHOD_NOT_ALLOWED, "GET only")
         if path == "/symbol_search/v3":
@@ -86,18 +87,29 @@ class HttpDoor:
         fields = Tape(self._market, listing, opening).snapshot().fields
         return _json(search.one_shot(fields, query.get("fields", "")))
 
-    def _faults_answer(self, request: Request, query: Query, client: str) -> Response:
-        """GET tells the switches; POST sets them. Only for programs on this machine, never for a page in a browser."""
-        if not _is_loopback(client) or "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
-            return _text(HTTPStatus.FORBIDDEN, "only for programs on this machine")
-        if request.method == "POST":
-            try:
-                fault_switches.set_from_query(self._faults, query)
-            except InvalidRequest as error:
-                return _text(HTTPStatus.BAD_REQUEST, str(error))
-        elif query:
-            return _text(HTTPStatus.METHOD_NOT_ALLOWED, "POST /faults?name=value sets a switch")
-        return _json(self._faults.state())
+    def _set_faults(self, query: Query) -> dict[str, object]:
+        fault_switches.set_from_query(self._faults, query)
+        return self._faults.state()
+
+    def _split(self, query: Query) -> dict[str, int]:
+        if query:
+            listing, ratio = self._lookup(query.get("symbol", "")), query.get("ratio", "")
+            if listing is None or not (ratio.isascii() and ratio.isdigit() and len(ratio) < 6):
+                raise InvalidRequest("POST /splits?symbol=DEMO:AAPL&ratio=4 makes four shares of each")
+            self._market.splits.split(listing.symbol, int(ratio))
+        return self._market.splits.state()
+
+
+def _switched(request: Request, query: Query, client: str, change: Callable[[Query], object]) -> Response:
+    """GET tells how things stand, POST changes them. For programs on this machine, never for a page in a browser."""
+    if not _is_loopback(client) or "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
+        return _text(HTTPStatus.FORBIDDEN, "only for programs on this machine")
+    if query and request.method != "POST":
+        return _text(HTTPStatus.METHOD_NOT_ALLOWED, "POST changes what the query says")
+    try:
+        return _json(change(query))
+    except InvalidRequest as error:
+        return _text(HTTPStatus.BAD_REQUEST, str(error))
 
 
 def _is_ours(origins: list[str]) -> bool:

@@ -16,6 +16,7 @@ from providers.demo.history import History
 from providers.demo.instruments import Listing, listings
 from providers.demo.prints import Print, prints
 from providers.demo.randomness import Ints
+from providers.demo.splits import Splits
 
 _NS_PER_MS = 1_000_000
 
@@ -41,6 +42,7 @@ class DemoMarket:
         found = listings(synthetic_count=synthetic_count, ticks_a_second=ticks_a_second, always_open=always_open)
         self._listings = {listing.symbol: listing for listing in found}
         self.history = History(seed)
+        self.splits = Splits()
 
     def now_ms(self) -> int:
         """The market's time, epoch ms."""
@@ -81,7 +83,8 @@ class DemoMarket:
         beyond the first of a day. Days and longer reach back to 2010, finer intervals 5,000 bars.
         """
         at_ms = now_ms - listing.delay_seconds * 1_000
-        return self.history.rows(listing, interval, at_ms, count=count, since=since, months=months)
+        found = self.history.rows(listing, interval, at_ms, count=count, since=since, months=months)
+        return self.splits.rows(listing, found)
 
     def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime, now: datetime) -> list[Bar]:
         """Bars whose ``open_time`` is in ``[start, end)`` as known at ``now``; the one in progress is FORMING.
@@ -98,7 +101,10 @@ class DemoMarket:
         return [_bar(listing, interval, row, seen_s) for row in found.tolist()]
 
     def prints(self, listing: Listing, after_ms: int) -> Iterator[Print]:
-        """Trades later than ``after_ms`` (event time), in order, without end, with the state of their day."""
+        """Trades later than ``after_ms`` (event time), in order, without end, with the state of their day.
+
+        As they were traded: who tells them asks ``splits`` at that moment.
+        """
         return prints(self.history, listing, after_ms)
 
     def ticks(self, symbol: str, start_ns: int, end_ns: int) -> Iterator[Tick]:
@@ -109,8 +115,9 @@ class DemoMarket:
             time_ns = trade.time_ms * _NS_PER_MS
             if time_ns >= end_ns:
                 return
-            price = listing.price(trade.price)
-            yield Tick(listing.symbol, tick_key(time_ns, trade.number), price, trade.size * lots_a_step)
+            told = self.splits.trade(listing, trade)
+            price = listing.price(told.price)
+            yield Tick(listing.symbol, tick_key(time_ns, told.number), price, told.size * lots_a_step)
 
 
 def _bar(listing: Listing, interval: Interval, row: list[int], seen_s: int) -> Bar:

@@ -56,6 +56,7 @@ class Tape:
     def __init__(self, market: DemoMarket, listing: Listing, opening: Opening, conflate: int = 1) -> None:
         self.listing = listing
         self._conflate = conflate
+        self._splits = market.splits
         self._timetable = market.history.timetable(listing)
         self._is_open = self._timetable.is_open(opening.at_ms // 1_000)
         self._next_session_check = opening.at_ms + _SESSION_CHECK_MS
@@ -116,7 +117,7 @@ class Tape:
     def _state(self, trade: Print) -> Fields:
         """The fields that trades move. Times are whole seconds, volume is the day's so far."""
         listing = self.listing
-        price = listing.price
+        trade, price = self._splits.trade(listing, trade), listing.price
         state: Fields = {"volume": listing.volume(trade.volume)} if listing.has_volume else {}
         state |= {
             "lp": price(trade.price),
@@ -136,6 +137,7 @@ class Tape:
         listing = self.listing
         if not listing.has_volume:  # an index has no book
             return {}
+        trade = self._splits.trade(listing, trade)
         chance = trade.number * 0x9E3779B1 & 0xFFFFFFFF
         below = (chance >> 16) % (listing.spread_ticks + 1)
         bid = max(trade.price - below, 1)

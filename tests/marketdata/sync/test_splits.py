@@ -9,11 +9,14 @@ from msgspec.structs import replace
 
 from domain.interval import Interval
 from marketdata import announcing, resyncs, runs, services
+from marketdata.collections import REVISIONS
 from marketdata.models import SyncItem, SyncRun
+from marketdata.repository import BarRepository
 from marketdata.services import SeriesSync
 from marketdata.signals import split_found
 from providers.base import BarPage
 from symbols.models import Symbol
+from symbols.services import add_symbol
 from symbols.sources import opened_provider
 from tests.marketdata.sync.conftest import BTC
 
@@ -152,3 +155,42 @@ def test_a_split_in_small_pages_is_one_split(bitcoin, repository, mongo_database
         pages = list(SplitProvider(provider, split, 0.25).fetch_bars(instrument, M1, start, now - timedelta(minutes=2)))
     assert repository.between(instrument, M1, None, now - timedelta(minutes=2)) == list(pages[0])
     assert len(repository.series(instrument, M1).adjustments) == 1
+
+
+def test_a_stock_that_is_split_at_the_market_ends_on_one_scale_everywhere(
+    db, start_demo_market, settings, mongo_database, monkeypatch, heard
+):
+    """Sync, split, sync again: all that can be fetched is the market's truth, what is older is brought to its scale."""
+    monkeypatch.setattr("marketdata.mongo._databases", {})
+    demo = start_demo_market(always_open=True)
+    settings.DEMO_MARKET_URL = demo.url
+    stock = add_symbol(code="DEMO:AAPL", details=demo.market.instrument("DEMO:AAPL"), streaming=False)[0]
+    instrument, repository = stock.instrument(), BarRepository(mongo_database)
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    start, edge, stop = now - timedelta(minutes=600), now - timedelta(minutes=300), now - timedelta(minutes=30)
+    sync(stock, mongo_database, start=start, end=stop)
+    as_traded = repository.between(instrument, M1, None, None)
+    demo.market.splits.split("DEMO:AAPL", 4)
+    sync(stock, mongo_database, start=edge, end=now)  # notices it by what it knows
+    sync(stock, mongo_database, start=edge, end=now, missing_only=False)  # as the run does that it ordered
+
+    known = repository.series(instrument, M1)
+    assert [(one.factor, one.is_open) for one in known.adjustments] == [(0.25, False)]
+    assert heard == [("DEMO:AAPL", M1, known.adjustments[0])]
+    assert SyncRun.objects.filter(kind=SyncRun.Kind.HEALING, missing_only=False).count() == 1
+    truth = demo.market.bars("DEMO:AAPL", M1, edge, known.last, now)
+    stored = [bar for bar in repository.between(instrument, M1, edge, known.last) if bar.open_time < known.last]
+    assert [_values(bar) for bar in stored] == [_values(bar) for bar in truth]
+    older = repository.between(instrument, M1, None, edge - timedelta(minutes=40))  # which a sync tells once more
+    assert len(older) > 200
+    assert [bar.close for bar in older] == [bar.close * 0.25 for bar in as_traded[: len(older)]]
+    assert [bar.volume for bar in older] == [bar.volume * 4 for bar in as_traded[: len(older)]]
+    kept = mongo_database[REVISIONS].count_documents({})
+    assert kept == len(as_traded) - len(older)
+    version = known.version
+    sync(stock, mongo_database, start=edge, end=now - timedelta(minutes=5), missing_only=False)
+    assert repository.series(instrument, M1).version == version
+
+
+def _values(bar):
+    return bar.open_time, bar.open, bar.high, bar.low, bar.close, bar.volume
