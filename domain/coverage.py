@@ -9,14 +9,15 @@ is corrected changes what is expected and nothing that is stored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from domain.calendars import Calendar
 from domain.errors import UnknownCalendar
 from domain.interval import Interval
-from domain.spans import DAY, Window
+from domain.spans import DAY, Window, day_number
 
 _MINUTE = 60
 _NOMINAL_BARS = 1_440  # of a chunk: a day of minutes, sixty days of hours
@@ -114,11 +115,20 @@ def chunks_of(interval: Interval) -> Chunks:
 
 
 class Expected(NamedTuple):
-    """The bars that a calendar expects: bitmaps by chunk, their number, and the key from which it knows."""
+    """The bars that a calendar expects: bitmaps by chunk, their number, and the key from which it knows.
+
+    ``closed_until``: whatever has an earlier key has closed, expected or not.
+    """
 
     bits: dict[int, int]
     bars: int
     known_from: int
+    closed_until: int
+
+
+# A bar's span ends this many seconds after its key at the latest. Days may begin the evening before or end after
+# midnight; weeks and months run to their last session.
+_LONGEST = {Interval.D1: 3 * DAY, Interval.W1: 9 * DAY, Interval.MN1: 40 * DAY}
 
 
 def expect(calendar: Calendar, interval: Interval, start: int, end: int, *, closed_by: int) -> Expected:
@@ -127,29 +137,54 @@ def expect(calendar: Calendar, interval: Interval, start: int, end: int, *, clos
     Where the calendar does not reach nothing is expected: ``known_from`` is where it begins, at the earliest ``start``;
     ``end`` if it knows nothing of the range.
     """
-    if calendar.alignment == "utc" and interval.seconds is not None:
-        return _expect_always(interval, interval.seconds, start, min(end, closed_by - interval.seconds + 1))
-    known_from = _known_from(calendar, start, end)
-    keys = [key for _, closes, key in _windows(calendar, interval, known_from, end) if closes <= closed_by]
-    return Expected(chunks_of(interval).bits(keys), len(keys), known_from)
+    chunks, known_from = chunks_of(interval), _known_from(calendar, start, end)
+    closed_until = max(known_from, min(end, closed_by - (interval.seconds or _LONGEST[interval]) + 1))
+    found, bars = {}, 0
+    for chunk in chunks.starts(known_from, closed_until):
+        bits, count = _whole_chunk(calendar, interval, chunk)
+        if chunk < known_from or chunk + chunks.length > closed_until:
+            bits &= chunks.mask(chunk, known_from, closed_until)
+            count = bits.bit_count()
+        if bits:
+            found[chunk] = bits
+            bars += count
+    last = [key for _, closes, key in _windows(calendar, interval, closed_until, end) if closes <= closed_by]
+    for chunk, bits in chunks.bits(last).items():
+        found[chunk] = found.get(chunk, 0) | bits
+    return Expected(found, bars + len(last), known_from, closed_until)
 
 
-def _expect_always(interval: Interval, seconds: int, start: int, end: int) -> Expected:
-    """A market that never closes: every chunk is the same but the first and the last."""
+@lru_cache(maxsize=20_000)
+def _whole_chunk(calendar: Calendar, interval: Interval, chunk: int) -> tuple[int, int]:
+    """All bars of a chunk, and their number; the past does not change, and many series share a calendar."""
     chunks = chunks_of(interval)
-    step = seconds // chunks.unit
-    whole = ((1 << chunks.slots) - 1) // ((1 << step) - 1)  # a bit every ``step`` slots
-    bits = {chunk: whole & chunks.mask(chunk, start, end) for chunk in chunks.starts(start, end)}
-    bits = {chunk: found for chunk, found in bits.items() if found}
-    return Expected(bits, sum(found.bit_count() for found in bits.values()), start)
+    if calendar.alignment == "utc" and interval.seconds is not None:
+        bits = _every(chunks.slots, interval.seconds // chunks.unit)
+    else:
+        start, end = chunk, chunk + chunks.length
+        if calendar.known is not None:
+            first, stop = (_second(date) for date in calendar.known)
+            start, end = max(start, first), min(end, stop)
+        keys = [window.key for window in _windows(calendar, interval, start, end)]
+        bits = chunks.bits(keys).get(chunk, 0)
+    return bits, bits.bit_count()
+
+
+@lru_cache(maxsize=16)
+def _every(slots: int, step: int) -> int:
+    """A bit every ``step`` slots."""
+    return int(((1 << slots) - 1) // ((1 << step) - 1))
 
 
 def _known_from(calendar: Calendar, start: int, end: int) -> int:
     known = calendar.known
     if known is None:
         return start
-    first = (known[0].toordinal() - _EPOCH_ORDINAL) * DAY
-    return min(max(start, first), end)
+    return min(max(start, _second(known[0])), end)
+
+
+def _second(date: date) -> int:
+    return day_number(date) * DAY
 
 
 def _windows(calendar: Calendar, interval: Interval, start: int, end: int) -> Iterator[Window]:
@@ -159,28 +194,57 @@ def _windows(calendar: Calendar, interval: Interval, start: int, end: int) -> It
         return  # its end: nothing is expected of days that it does not know yet
 
 
-_EPOCH_ORDINAL = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001  # a date's number
+def parted(interval: Interval, bits: Mapping[int, int], key: int) -> tuple[dict[int, int], dict[int, int]]:
+    """Bitmaps by chunk in two: keys before ``key``, and the others."""
+    chunks = chunks_of(interval)
+    older = {start: found for start, found in bits.items() if start < key}
+    newer = {start: found for start, found in bits.items() if start >= key}
+    at = chunks.start_of(key)
+    if at in older:  # the chunk that ``key`` lies in, past its start
+        earlier = chunks.mask(at, at, key)
+        newer |= {at: older[at] & ~earlier}
+        older[at] &= earlier
+    return older, newer
 
 
 def stretches(interval: Interval, expected: Mapping[int, int], missing: Mapping[int, int]) -> Iterator[Stretch]:
     """Missing bars, neighbours among the expected joined, ascending. Both bitmaps by chunk, one within the other."""
-    chunks = chunks_of(interval)
-    first = last = bars = 0
+    unit = chunks_of(interval).unit
+    running: Stretch | None = None
     for start in sorted(expected):
-        digits, gone = _digits(expected[start]), _digits(missing.get(start, 0))
-        slot, following = gone.find("1"), digits.find("1")  # the next missing bar, and the one that would join on
-        while slot >= 0:
-            if bars and slot != following:
-                yield Stretch(first, last, bars)
-                bars = 0
-            last = start + slot * chunks.unit
-            first, bars = (first, bars + 1) if bars else (last, 1)
-            slot, following = gone.find("1", slot + 1), digits.find("1", slot + 1)
-        if bars and following >= 0:
-            yield Stretch(first, last, bars)
-            bars = 0
-    if bars:
-        yield Stretch(first, last, bars)
+        bits, gone = expected[start], missing.get(start, 0)
+        if running is not None and not gone & _lowest(bits):
+            yield running
+            running = None
+        for first, last, bars in _pieces(bits, gone):
+            before = running or Stretch(start + first * unit, 0, 0)
+            running = Stretch(before.first, start + last * unit, before.bars + bars)
+            if last + 1 != bits.bit_length():
+                yield running
+                running = None
+    if running is not None:
+        yield running
+
+
+def _pieces(bits: int, gone: int) -> Iterator[tuple[int, int, int]]:
+    """Runs of ``gone`` among ``bits``: first slot, last slot, number. A chunk of which all is gone costs no search."""
+    if gone == bits:
+        yield _lowest(gone).bit_length() - 1, gone.bit_length() - 1, gone.bit_count()
+        return
+    all_digits, gone_digits = _digits(bits), _digits(gone)
+    first = gone_digits.find("1")
+    while first >= 0:
+        last, bars = first, 1
+        slot = all_digits.find("1", first + 1)
+        while slot >= 0 and gone_digits[slot : slot + 1] == "1":
+            last, bars = slot, bars + 1
+            slot = all_digits.find("1", slot + 1)
+        yield first, last, bars
+        first = gone_digits.find("1", last + 1)
+
+
+def _lowest(bits: int) -> int:
+    return bits & -bits
 
 
 def _digits(bitmap: int) -> str:

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from pymongo.database import Database
+
 from domain.coverage import Hole
 from domain.interval import Interval
+from marketdata.collections import SERIES
 from marketdata.documents import instant
 from marketdata.ledger import Coverage, CoverageLedger, DayCoverage
-from marketdata.mongo import database
-from marketdata.repository import BarRepository
-from marketdata.series import Series
+from marketdata.mongo import Document, database, unavailable
+from marketdata.series import Series, identity, parse
 from providers.base import Capabilities
 from symbols.models import Symbol
 from symbols.sources import provider_named
@@ -54,17 +56,19 @@ def covered(
 
     ``verifies``: the bitmaps are compared with the stored bars first. Raises StoreUnavailable.
     """
-    store = database()
-    ledger, repository, wanted = CoverageLedger(store), BarRepository(store), list(intervals)
-    windows: dict[str, int | None] = {}
-    for symbol in symbols:
+    store, wanted, of = database(), list(intervals), list(symbols)
+    ledger, windows = CoverageLedger(store), _windows(of)
+    if verifies:
+        for symbol in of:
+            for interval in wanted:
+                ledger.verify(symbol.instrument(), interval, start, end)
+    known = _known(store, of, wanted)
+    for symbol in of:
         instrument = symbol.instrument()
-        if symbol.provider not in windows:
-            windows[symbol.provider] = capabilities_of(symbol.provider).window_bars
         for interval in wanted:
-            if verifies:
-                ledger.verify(instrument, interval, start, end)
-            found = ledger.coverage(
+            document = known.get(identity(instrument, interval))
+            found = ledger.coverage_of(
+                document,
                 instrument,
                 interval,
                 start,
@@ -73,7 +77,19 @@ def covered(
                 window_bars=windows[symbol.provider],
                 lists_holes=lists_holes,
             )
-            yield SeriesCoverage(symbol, interval, found, repository.series(instrument, interval))
+            yield SeriesCoverage(symbol, interval, found, parse(document) if document else None)
+
+
+def _windows(symbols: Iterable[Symbol]) -> dict[str, int | None]:
+    """How many bars back each of their providers goes."""
+    return {provider: capabilities_of(provider).window_bars for provider in {symbol.provider for symbol in symbols}}
+
+
+def _known(store: Database[Document], symbols: list[Symbol], intervals: list[Interval]) -> dict[str, Document]:
+    """The series documents, by identity, in one question."""
+    names = [identity(symbol.instrument(), interval) for symbol in symbols for interval in intervals]
+    with unavailable():
+        return {document["_id"]: document for document in store[SERIES].find({"_id": {"$in": names}})}
 
 
 def days(symbol: Symbol, interval: Interval, start: datetime, end: datetime, *, now: datetime) -> list[DayCoverage]:
@@ -91,8 +107,15 @@ def gaps(
     verifies: bool = False,
 ) -> list[Gap]:
     """All that is missing, what can be had for the shortest time first, what cannot be had any more last."""
-    found = covered(symbols, intervals, now=now, start=start, end=end, verifies=verifies, lists_holes=True)
-    holes = [Gap(each.symbol, each.interval, hole) for each in found for hole in each.coverage.holes]
+    chosen, wanted = list(symbols), list(intervals)
+    sums = covered(chosen, wanted, now=now, start=start, end=end, verifies=verifies)
+    lacking = [(each.symbol, each.interval) for each in sums if each.coverage.missing]
+    ledger, windows, holes = CoverageLedger(database()), _windows(chosen), []
+    for symbol, interval in lacking:
+        found = ledger.coverage(
+            symbol.instrument(), interval, start, end or now, now=now, window_bars=windows[symbol.provider]
+        )
+        holes += [Gap(symbol, interval, hole) for hole in found.holes]
     return sorted(holes, key=lambda gap: (gap.hole.recoverable_until or _FAR, gap.symbol.code, gap.hole.start))
 
 

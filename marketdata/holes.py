@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import starmap
 
-from domain.calendars import get_calendar
-from domain.coverage import Hole, Reason, chunks_of
+from domain.coverage import Hole, Reason, Stretch, chunks_of, parted, stretches
 from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata.coverage_chunks import Chunk
@@ -25,33 +26,48 @@ class Explainer:
     now: datetime
     window_bars: int | None
 
-    def missing(self, first: int, last: int, bars: int) -> Iterator[Hole]:
-        """``bars`` bars with keys from ``first`` to ``last``, both included; parted where the window begins."""
-        if self.window_bars is None:
-            yield self._within(first, last, bars)
-            return
-        begins = window_start(self.instrument.calendar, self.interval, self.window_bars, seconds(self.now))
-        keys = self._keys(first, last)
-        older = [key for key in keys if key < begins]
-        if older:
-            yield self._beyond(older[0], older[-1], len(older))
-        if len(older) < bars:
-            yield self._within(keys[len(older)] if len(older) < len(keys) else first, last, bars - len(older))
+    def holes(self, expected: Mapping[int, int], missing: Mapping[int, int]) -> Iterator[Hole]:
+        """Of what is ``missing`` among the ``expected``, both bitmaps by chunk; parted where the window begins."""
+        return starmap(self._explain, self._stretches(expected, missing))
 
-    def known_empty(self, first: int, last: int, bars: int) -> Hole:
+    def newest(self, expected: Mapping[int, int], missing: Mapping[int, int], most: int) -> tuple[list[Hole], int]:
+        """The last of these holes, and how many there are before them."""
+        last: deque[tuple[Stretch, bool]] = deque(maxlen=most)
+        total = 0
+        for total, found in enumerate(self._stretches(expected, missing), 1):  # noqa: B007  # counted
+            last.append(found)
+        return list(starmap(self._explain, last)), total - len(last)
+
+    def _stretches(self, expected: Mapping[int, int], missing: Mapping[int, int]) -> Iterator[tuple[Stretch, bool]]:
+        """Each with whether the provider still has it."""
+        begins = -(1 << 62)
+        if self.window_bars is not None:
+            begins = window_start(self.instrument.calendar, self.interval, self.window_bars, seconds(self.now))
+        older, newer = parted(self.interval, missing, begins)
+        for part, is_within in ((older, False), (newer, True)):
+            for stretch in stretches(self.interval, expected, part) if part else ():
+                yield stretch, is_within
+
+    def _explain(self, stretch: Stretch, is_within: bool) -> Hole:
+        return self._within(stretch) if is_within else self._beyond(stretch)
+
+    def known_empty(self, stretch: Stretch) -> Hole:
         """Bars that the provider did not have, and may be asked for once more."""
+        first, last, bars = stretch
         asked_at = self._chunk(first).asked_at
         detail = f"asked {asked_at:%Y-%m-%d %H:%MZ}" if asked_at else ""
         return Hole(first, last + 1, bars, Reason.NONE_AT_PROVIDER, None, detail)
 
-    def _within(self, first: int, last: int, bars: int) -> Hole:
+    def _within(self, stretch: Stretch) -> Hole:
+        first, last, bars = stretch
         until = None
         if self.window_bars is not None:
             until = leaves_window_at(self.instrument.calendar, self.interval, self.window_bars, first)
         reason, detail = self._noted(first, last)
         return Hole(first, last + 1, bars, reason, until, detail)
 
-    def _beyond(self, first: int, last: int, bars: int) -> Hole:
+    def _beyond(self, stretch: Stretch) -> Hole:
+        first, last, bars = stretch
         window = self.window_bars or 0
         since = leaves_window_at(self.instrument.calendar, self.interval, window, last)
         when = f" since {since:%Y-%m-%d %H:%MZ}" if since else ""
@@ -68,7 +84,3 @@ class Explainer:
     def _chunk(self, key: int) -> Chunk:
         start = chunks_of(self.interval).start_of(key)
         return self.chunks.get(start, Chunk(start))
-
-    def _keys(self, first: int, last: int) -> list[int]:
-        """The expected keys of a stretch: nothing between them is stored, so those of the calendar."""
-        return [window.key for window in get_calendar(self.instrument.calendar).windows(self.interval, first, last + 1)]

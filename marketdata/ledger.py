@@ -13,13 +13,14 @@ from domain.coverage import Hole, Reason, chunks_of, stretches
 from domain.instrument import Instrument
 from domain.interval import Interval
 from domain.spans import DAY
-from marketdata import coverage_chunks, series, upkeep
+from marketdata import coverage_chunks, series, tallies, upkeep
 from marketdata.collections import SERIES, ensure
 from marketdata.coverage_chunks import Chunk
 from marketdata.documents import seconds
 from marketdata.holes import Explainer
 from marketdata.ledger_range import SeriesRange, expected_bars
 from marketdata.mongo import Document, unavailable
+from marketdata.tallies import Tally
 
 # A bar that closed this recently may be on its way.
 GRACE_SECONDS = 120
@@ -87,21 +88,50 @@ class CoverageLedger:
 
         Without its holes (``lists_holes``) it costs a tenth.
         """
-        found = self._found(instrument, interval, start, end, now)
+        known = self._known(instrument, interval)
+        return self.coverage_of(
+            known, instrument, interval, start, end, now=now, window_bars=window_bars, lists_holes=lists_holes
+        )
+
+    def coverage_of(
+        self,
+        known: Document | None,
+        instrument: Instrument,
+        interval: Interval,
+        start: datetime | None,
+        end: datetime,
+        *,
+        now: datetime,
+        window_bars: int | None = None,
+        lists_holes: bool = True,
+    ) -> Coverage:
+        """The same for those who have read the series document already (None: there is none), as for a matrix."""
+        name = tallies.name(known, start, instrument.calendar) if end >= now else None
+        tally = None if lists_holes else tallies.find(name, seconds(now))
+        found = self._range(known, instrument, interval, start, end, now, reads_chunks=tally is None)
         if found is None:
             return Coverage(start=seconds(end), end=seconds(end))
-        holes, omitted = self._newest(found, instrument, interval, now, window_bars) if lists_holes else ([], 0)
+        if tally is None:
+            tally = Tally(found.stored, found.empty, found.unexpected(interval), seconds(now))
+            if known is not None and seconds(known["last"]) < found.expected.closed_until:
+                tallies.keep(name, tally)
+        missing = found.expected.bars - tally.stored - tally.empty
+        explainer = _explainer(found, instrument, interval, now, window_bars)
+        holes: list[Hole] = []
+        omitted = 0
+        if lists_holes and missing:
+            holes, omitted = explainer.newest(found.expected.bits, found.missing(), _MOST_HOLES)
         return Coverage(
             start=found.start,
             end=found.end,
             expected=found.expected.bars,
-            stored=found.stored,
-            empty=found.empty,
-            missing=found.expected.bars - found.stored - found.empty,
-            extra=found.extra,
+            stored=tally.stored,
+            empty=tally.empty,
+            missing=missing,
+            extra=tally.extra,
             known_from=found.expected.known_from,
-            holes=tuple(holes[-_MOST_HOLES:]),
-            omitted=omitted + max(0, len(holes) - _MOST_HOLES),
+            holes=tuple(holes),
+            omitted=omitted,
         )
 
     def holes(
@@ -213,8 +243,23 @@ class CoverageLedger:
     def _found(
         self, instrument: Instrument, interval: Interval, start: datetime | None, end: datetime, now: datetime
     ) -> SeriesRange | None:
+        return self._range(self._known(instrument, interval), instrument, interval, start, end, now)
+
+    def _known(self, instrument: Instrument, interval: Interval) -> Document | None:
         with unavailable():
-            known = self._database[SERIES].find_one({"_id": series.identity(instrument, interval)})
+            return self._database[SERIES].find_one({"_id": series.identity(instrument, interval)})
+
+    def _range(
+        self,
+        known: Document | None,
+        instrument: Instrument,
+        interval: Interval,
+        start: datetime | None,
+        end: datetime,
+        now: datetime,
+        *,
+        reads_chunks: bool = True,
+    ) -> SeriesRange | None:
         if known is not None and not known.get("mapped"):  # stored before there were bitmaps
             self.verify(instrument, interval)
         first = known["first"] if known and known.get("count") else None
@@ -223,14 +268,12 @@ class CoverageLedger:
             return None
         lower, upper = seconds(begins), min(seconds(end), seconds(now))
         closed_by = seconds(now) - instrument.delay_seconds - GRACE_SECONDS
-        with unavailable():
-            found = coverage_chunks.read(self._database, instrument, interval, lower, upper) if lower < upper else ()
-            chunks = {chunk.start: chunk for chunk in found}
-        expected = expected_bars(instrument.calendar, interval, lower, upper, closed_by)
-        truncated = known.get("truncated_before") if known else None
-        return SeriesRange(
-            lower, upper, closed_by, expected, chunks, truncated, (known or {}).get("truncated_reason", "")
-        )
+        chunks: dict[int, Chunk] = {}
+        if reads_chunks and lower < upper:
+            with unavailable():
+                found = coverage_chunks.read(self._database, instrument, interval, lower, upper)
+                chunks = {chunk.start: chunk for chunk in found}
+        return SeriesRange(lower, upper, expected_bars(instrument.calendar, interval, lower, upper, closed_by), chunks)
 
     def _chunk(self, session: ClientSession, instrument: Instrument, interval: Interval, at: int) -> Chunk:
         found = coverage_chunks.read(self._database, instrument, interval, at, at + 1, session=session)
@@ -262,34 +305,16 @@ class CoverageLedger:
             )
 
     def _holes(
-        self,
-        found: SeriesRange,
-        instrument: Instrument,
-        interval: Interval,
-        now: datetime,
-        window_bars: int | None,
+        self, found: SeriesRange, instrument: Instrument, interval: Interval, now: datetime, window_bars: int | None
     ) -> Iterator[Hole]:
-        explainer = Explainer(
-            instrument=instrument, interval=interval, chunks=found.chunks, now=now, window_bars=window_bars
-        )
+        """What counts as missing, ascending, then what is to be asked for once more."""
+        explainer = _explainer(found, instrument, interval, now, window_bars)
         expected = found.expected.bits
-        for stretch in stretches(interval, expected, found.missing()):
-            yield from explainer.missing(*stretch)
-        for stretch in stretches(interval, expected, found.to_ask_again(now)):
-            yield explainer.known_empty(*stretch)
+        yield from explainer.holes(expected, found.missing())
+        yield from map(explainer.known_empty, stretches(interval, expected, found.to_ask_again(now)))
 
-    def _newest(
-        self,
-        found: SeriesRange,
-        instrument: Instrument,
-        interval: Interval,
-        now: datetime,
-        window_bars: int | None,
-    ) -> tuple[list[Hole], int]:
-        """The newest stretches of what counts as missing, explained, and how many more there are."""
-        explainer = Explainer(
-            instrument=instrument, interval=interval, chunks=found.chunks, now=now, window_bars=window_bars
-        )
-        every = list(stretches(interval, found.expected.bits, found.missing()))
-        holes = [hole for stretch in every[-_MOST_HOLES:] for hole in explainer.missing(*stretch)]
-        return holes, max(0, len(every) - _MOST_HOLES)
+
+def _explainer(
+    found: SeriesRange, instrument: Instrument, interval: Interval, now: datetime, window_bars: int | None
+) -> Explainer:
+    return Explainer(instrument=instrument, interval=interval, chunks=found.chunks, now=now, window_bars=window_bars)

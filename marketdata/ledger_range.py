@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 from domain.calendars import get_calendar
-from domain.coverage import Expected, expect
+from domain.coverage import Expected, chunks_of, expect
 from domain.errors import UnknownCalendar
 from domain.interval import Interval
 from marketdata.coverage_chunks import ASK_AGAIN, Chunk
@@ -20,11 +19,8 @@ class SeriesRange:
 
     start: int
     end: int
-    closed_by: int
     expected: Expected
     chunks: dict[int, Chunk]
-    truncated_before: datetime | None
-    truncated_reason: str
 
     @property
     def stored(self) -> int:
@@ -34,11 +30,13 @@ class SeriesRange:
     def empty(self) -> int:
         return self._count(lambda chunk: (chunk.asked | chunk.settled) & ~chunk.stored)
 
-    @property
-    def extra(self) -> int:
-        total = 0
+    def unexpected(self, interval: Interval) -> int:
+        """Stored without being expected; what closed just now is neither."""
+        chunks, total = chunks_of(interval), 0
         for start, chunk in self.chunks.items():
-            total += (chunk.stored & ~self.expected.bits.get(start, 0)).bit_count()
+            others = chunk.stored & ~self.expected.bits.get(start, 0)
+            if others:
+                total += (others & chunks.mask(start, self.start, self.expected.closed_until)).bit_count()
         return total
 
     def _count(self, of: Callable[[Chunk], int]) -> int:
@@ -61,10 +59,9 @@ class SeriesRange:
         return {start: bits for start, bits in found.items() if bits}
 
 
-@lru_cache(maxsize=64)
 def expected_bars(calendar: str, interval: Interval, start: int, end: int, closed_by: int) -> Expected:
-    """Many symbols share a calendar, and are asked for at the same moment."""
+    """Nothing, where the calendar is not known."""
     try:
         return expect(get_calendar(calendar), interval, start, end, closed_by=closed_by)
     except UnknownCalendar:
-        return Expected({}, 0, end)
+        return Expected({}, 0, end, end)
