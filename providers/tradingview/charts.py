@@ -5,40 +5,39 @@ One chart session holds one symbol and one series, which is what anonymous users
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from domain.errors import ProtocolError, ProviderError, ProviderRejected, ProviderUnavailable, UnknownSymbol
 from providers.base import StreamEvent
 from providers.tradingview.codec import encode_call
-from providers.tradingview.messages import Call, new_session_id
+from providers.tradingview.messages import Call, Unreadable, new_session_id
+from providers.tradingview.rows import (
+    BARS_START,
+    LOADING_START,
+    MAX_VALUE,
+    SERIES,
+    TURNAROUND,
+    Row,
+    SeriesData,
+    parse_bars,
+    parse_stamp,
+    row_of,
+)
 from providers.tradingview.session import Session
 
 _RESOLVE_ID = "sds_sym_1"
-_SERIES = "sds_1"
-_TURNAROUND = "s1"
 _MOST_ROWS = 100_000  # far beyond any answer; a provider that sends more is broken
-_MAX_VALUE = 1e15  # 1e+100 stands for "no value"
 _LIMITED_SECONDS = 30.0
 
 
-class Row(NamedTuple):
-    """A bar as they send it; ``volume`` is None at symbols without one (5 values)."""
-
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float | None
-
-
 class Chart:
-    """One chart session. ``failure`` is set once it is dead; ``rows`` are by start of bar, epoch seconds.
+    """One chart session. ``failure`` is set once it is over; ``rows`` are by start of bar, epoch seconds.
 
-    The last row is the bar in progress while the market is open. ``broken`` counts rows that were no bars.
+    The last row is the bar in progress while the market is open. ``began_at`` is the provider's own time when it took
+    the first load in hand, epoch seconds; None where it does not say. ``broken`` counts rows that were no bars.
     """
 
     def __init__(self, symbol: str, random: Callable[[], float]) -> None:
@@ -48,7 +47,9 @@ class Chart:
         self.rows: dict[int, Row] = {}
         self.update_mode = ""
         self.is_loaded = False
-        self.failure: Exception | None = None
+        self.failure: ProviderError | UnknownSymbol | None = None
+        self.is_alive = True  # at the provider: a session that is dead there must not be named any more
+        self.began_at: int | None = None
         self.broken = 0
         self.progress = 0  # grows with every message of this session, whatever it says
 
@@ -64,15 +65,16 @@ class Chart:
     def series_calls(self, resolution: str, count: int) -> list[str]:
         """Load the newest ``count`` bars."""
         self.is_loaded = False
-        return [encode_call("create_series", [self.id, _SERIES, _TURNAROUND, _RESOLVE_ID, resolution, count, ""])]
+        return [encode_call("create_series", [self.id, SERIES, TURNAROUND, _RESOLVE_ID, resolution, count, ""])]
 
     def more_calls(self, count: int) -> list[str]:
         """Load ``count`` bars before those that are there."""
         self.is_loaded = False
-        return [encode_call("request_more_data", [self.id, _SERIES, count])]
+        return [encode_call("request_more_data", [self.id, SERIES, count])]
 
     def close_calls(self) -> list[str]:
-        return [encode_call("chart_delete_session", [self.id])]
+        """End the session. Naming one that is dead already would end the connection, and with it other charts."""
+        return [encode_call("chart_delete_session", [self.id])] if self.is_alive else []
 
     def receive(self, call: Call) -> None:
         """Take in a call of this session."""
@@ -99,32 +101,60 @@ class Chart:
         self.failure = _refusal(self.symbol, call.text(3)[:200] or "no reason given")
 
     def _critical_error(self, call: Call) -> None:
+        self.is_alive = False
         self.failure = _refusal(self.symbol, f"{call.text(1)[:100]} ({call.text(2)[:200]})")
 
     def _completed(self, call: Call) -> None:
-        if call.text(1) == _SERIES and call.text(3) in ("", _TURNAROUND):
+        if call.text(1) == SERIES and call.text(3) in ("", TURNAROUND):
             self.update_mode = call.text(2)
             self.is_loaded = True
 
+    def spoil(self) -> None:
+        """Something unreadable came that may have been part of the answer: what is missing cannot be seen in it."""
+        if self.failure is None:
+            self.failure = ProtocolError(f"{self.symbol}: part of the answer was unreadable")
+
+    def take(self, series: SeriesData) -> None:
+        """Bars by time, each replacing what was there: the short way for an answer in which all is well-formed."""
+        self.progress += 1
+        if series.t != TURNAROUND or self.failure is not None:
+            return
+        rows = self.rows
+        for item in series.s:
+            row = item.v
+            low, high, volume = row.low, row.high, row.volume
+            second = int(row.time)
+            if (
+                low <= row.open <= high
+                and low <= row.close <= high
+                and low > -MAX_VALUE
+                and high < MAX_VALUE
+                and second == row.time
+            ):
+                rows[second] = row if volume is None or 0 <= volume <= MAX_VALUE else row.without_volume()
+            else:
+                self.broken += 1
+        self._check_count()
+
     def _data(self, call: Call) -> None:
-        """``timescale_update`` and ``du``: bars by time, each replacing what was there. Others' keys are skipped."""
+        """``timescale_update`` and ``du``, the long way. Others' keys are skipped."""
         objects = call.p[1] if len(call.p) > 1 else None
-        series = objects.get(_SERIES) if isinstance(objects, dict) else None
-        if not isinstance(series, dict) or series.get("t", _TURNAROUND) != _TURNAROUND:
+        series = objects.get(SERIES) if isinstance(objects, dict) else None
+        if not isinstance(series, dict) or series.get("t", TURNAROUND) != TURNAROUND:
             return
         items = series.get("s")
         for item in items if isinstance(items, list) else ():
-            self._row(item)
+            values = item.get("v") if isinstance(item, dict) else None
+            row = row_of(values) if isinstance(values, list) else None
+            if row is None:
+                self.broken += 1
+            else:
+                self.rows[int(row.time)] = row
+        self._check_count()
+
+    def _check_count(self) -> None:
         if len(self.rows) > _MOST_ROWS:
             self.failure = ProtocolError(f"{self.symbol}: more than {_MOST_ROWS} bars")
-
-    def _row(self, item: object) -> None:
-        values = item.get("v") if isinstance(item, dict) else None
-        row = _row_of(values) if isinstance(values, list) else None
-        if row is None:
-            self.broken += 1
-        else:
-            self.rows[row[0]] = row[1]
 
 
 _HANDLERS: dict[str, Callable[[Chart, Call], None]] = {
@@ -136,23 +166,6 @@ _HANDLERS: dict[str, Callable[[Chart, Call], None]] = {
     "timescale_update": Chart._data,
     "du": Chart._data,
 }
-
-
-def _row_of(values: list[Any]) -> tuple[int, Row] | None:
-    """``[time, open, high, low, close, volume?]`` as a row, None if it is no bar."""
-    if not 5 <= len(values) <= 6 or not all(_is_number(value) for value in values[:5]):
-        return None
-    time, open_, high, low, close = values[:5]
-    if not (low <= open_ <= high and low <= close <= high and low > -_MAX_VALUE and high < _MAX_VALUE):
-        return None
-    if time != int(time):
-        return None
-    volume = values[5] if len(values) == 6 and _is_number(values[5]) and 0 <= values[5] <= _MAX_VALUE else None
-    return int(time), Row(float(open_), float(high), float(low), float(close), volume)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _refusal(symbol: str, reason: str) -> ProviderError:
@@ -169,7 +182,40 @@ class ChartSession(Session):
         super().__init__(token=token, random=random)
         self.charts: dict[str, Chart] = {}
 
+    def _read(self, payload: bytes, now_ns: int, events: list[StreamEvent]) -> None:
+        if payload.startswith(BARS_START) and (bars := parse_bars(payload)) is not None:
+            session_id, series = bars
+            chart = self.charts.get(session_id)
+            if chart is not None and series is not None:
+                chart.take(series)
+            return
+        faults = len(self._faults)
+        super()._read(payload, now_ns, events)
+        if len(self._faults) > faults:
+            self._spoil(payload)
+        elif payload.startswith(LOADING_START):
+            self._note_time(payload)
+
+    def _note_time(self, payload: bytes) -> None:
+        stamp = parse_stamp(payload)
+        chart = self.charts.get(stamp[0]) if stamp is not None else None
+        if stamp is not None and chart is not None and chart.began_at is None:
+            chart.began_at = stamp[1]
+
     def _call(self, call: Call, now_ns: int, events: list[StreamEvent]) -> None:
         chart = self.charts.get(call.text(0))
         if chart is not None:
             chart.receive(call)
+
+    def _spoil(self, payload: bytes) -> None:
+        """An unreadable packet spoils the answer of the chart that it names, and of all if it names none."""
+        named = [chart for chart in self.charts.values() if chart.id.encode() in payload]
+        for chart in named or self.charts.values():
+            chart.spoil()
+
+    def _report(self, now_ns: int, events: list[StreamEvent]) -> None:
+        """Where packets could not be told apart, nobody knows whose they were."""
+        if not all(isinstance(fault, Unreadable) for fault in self._faults):
+            for chart in self.charts.values():
+                chart.spoil()
+        super()._report(now_ns, events)

@@ -1,29 +1,44 @@
-"""The blocking socket of history: one connection for many loads, one load at a time."""
+"""History over one connection: any number of loads at a time, each a chart session with deadlines of its own."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-from websockets.exceptions import WebSocketException
-from websockets.sync.client import ClientConnection, connect
-
-from domain.errors import ProtocolError, ProviderRejected, ProviderUnavailable
-from providers.base import StreamEvent
+from domain.errors import ProviderUnavailable
 from providers.tradingview.charts import Chart, ChartSession
-from providers.tradingview.endpoint import socket_options
-from providers.tradingview.failures import Stalled, explain
+from providers.tradingview.lines import Line
 
-_IDLE_SECONDS = 10.0  # unanswered heartbeats: the service closes after about 30 s, so an idle socket is not reused
-_MOST_LOADS = 20  # connections are said to degrade after about so many
+
+class OpenChart:
+    """A chart session whose symbol is resolved; used by one thread."""
+
+    def __init__(self, line: Line, chart: Chart) -> None:
+        self._line = line
+        self.chart = chart
+
+    def load(self, resolution: str, count: int) -> None:
+        """Load the newest ``count`` bars. Raises as ``more`` does."""
+        self._ask(self.chart.series_calls(resolution, count))
+
+    def more(self, count: int) -> None:
+        """Load ``count`` bars before those that are there.
+
+        Raises ProviderRejected, ProviderUnavailable, and ProtocolError where something unreadable came, for it may
+        have been bars.
+        """
+        self._ask(self.chart.more_calls(count))
+
+    def _ask(self, calls: list[str]) -> None:
+        self._line.ask(self.chart, calls, lambda: self.chart.is_loaded)
 
 
 class HistoryConnection:
-    """Runs chart sessions. It connects when it must and is safe to use from several threads, one after another.
+    """Runs chart sessions, connecting when it must. Every method may be called from any thread.
 
-    ``load_seconds`` bounds the wait for the next message of the load; heartbeats don't prolong it.
+    ``load_seconds`` bounds the wait for the next message of a load; heartbeats and other loads don't prolong it.
     """
 
     def __init__(
@@ -35,140 +50,53 @@ class HistoryConnection:
         monotonic: Callable[[], float] = time.monotonic,
         load_seconds: float = 20.0,
     ) -> None:
-        self._url = url
-        self._monotonic = monotonic
+        self._url, self._token = url, token
+        self._random, self._monotonic = random, monotonic
         self._load_seconds = load_seconds
-        self._session = ChartSession(token=token, random=random)
-        self._random = random
-        self._socket: ClientConnection | None = None
-        self._loads = 0
-        self._used_at = 0.0
         self._lock = threading.Lock()
+        self._lines: list[Line] = []  # the last one is in use, those before it are being used up
 
     def close(self) -> None:
-        """Close the socket; the next load opens another."""
+        """Close all; loads under way end with ProviderUnavailable. The next one opens another connection."""
         with self._lock:
-            self._drop()
+            lines, self._lines = self._lines, []
+        for line in lines:
+            line.end(ProviderUnavailable("the connection was closed here"))
 
     @contextmanager
-    def chart(self, symbol: str) -> Iterator[Chart]:
-        """A chart session for the length of a block, its symbol resolved, this thread alone on the connection.
+    def chart(self, symbol: str) -> Iterator[OpenChart]:
+        """A chart session for the length of a block, its symbol resolved.
 
         Raises UnknownSymbol, ProviderRejected, ProviderUnavailable, ProtocolError.
         """
-        with self._lock:
-            chart = self._resolved(symbol)
+        line, is_new = self._enter()
+        try:
+            if is_new:
+                line.connect(self._url)
+            else:
+                line.await_open()
+            chart = Chart(symbol, self._random)
+            line.add(chart)
             try:
-                yield chart
+                line.ask(chart, chart.resolve_calls(), lambda: chart.info is not None)
+                yield OpenChart(line, chart)
             finally:
-                del self._session.charts[chart.id]
-                with suppress(ProviderUnavailable, ProtocolError):
-                    self._send(chart.close_calls())
+                line.remove(chart)
+        finally:
+            line.leave()
 
-    def load(self, chart: Chart, calls: list[str]) -> None:
-        """Send ``calls`` and read until the load is complete. Raises what ``chart`` raises.
-
-        Also ProtocolError when something unreadable came meanwhile: it may have been bars.
-        """
-        garbage = self._session.garbage
-        self._send(calls)
-        self._read(chart, lambda: chart.is_loaded)
-        if self._session.garbage != garbage:
-            raise ProtocolError(f"{chart.symbol}: part of the answer was unreadable")
-
-    def _resolved(self, symbol: str) -> Chart:
-        """A chart with its symbol resolved. A socket that was used before may have died since: one more try."""
-        is_reused = self._open()
-        try:
-            return self._resolve(symbol)
-        except ProviderUnavailable:
-            if not is_reused or self._socket is not None:
-                raise
-        self._open()
-        return self._resolve(symbol)
-
-    def _resolve(self, symbol: str) -> Chart:
-        chart = Chart(symbol, self._random)
-        self._session.charts[chart.id] = chart
-        try:
-            self._send(chart.resolve_calls())
-            self._read(chart, lambda: chart.info is not None)
-        except BaseException:
-            del self._session.charts[chart.id]
-            raise
-        return chart
-
-    def _open(self) -> bool:
-        """Make sure that there is a socket; returns whether it is an old one."""
-        self._loads += 1
-        idle = self._monotonic() - self._used_at
-        if self._socket is not None and idle < _IDLE_SECONDS and self._loads <= _MOST_LOADS:
-            return True
-        self._drop()
-        self._loads = 1
-        try:
-            self._socket = connect(self._url, legacy=True, **socket_options(self._url))
-        except (OSError, WebSocketException) as error:
-            raise self._unavailable(error) from error
-        self._session.open(0)
-        self._send(self._session.take_outgoing())
-        return False
-
-    def _send(self, calls: list[str]) -> None:
-        if self._socket is None:
-            raise ProviderUnavailable("the connection is gone")
-        try:
-            for call in calls:
-                self._socket.send(call)
-        except (OSError, WebSocketException) as error:
-            self._read_farewell()
-            self._drop()
-            raise self._unavailable(error) from error
-
-    def _read_farewell(self) -> None:
-        """A connection that was closed may have left its reason unread: a refused token, say. Raises it if so."""
-        with suppress(ProviderUnavailable):
-            while self._socket is not None:
-                self._receive(0.0)
-
-    def _read(self, chart: Chart, is_done: Callable[[], bool]) -> None:
-        """Read until ``is_done`` or the chart failed."""
-        deadline = self._monotonic() + self._load_seconds
-        while not is_done() and chart.failure is None:
-            progress = chart.progress
-            self._receive(max(deadline - self._monotonic(), 0.0))
-            if chart.progress != progress:
-                deadline = self._monotonic() + self._load_seconds
-        self._used_at = self._monotonic()
-        if chart.failure is not None:
-            raise chart.failure
-
-    def _receive(self, timeout_seconds: float) -> None:
-        if self._socket is None:
-            raise ProviderUnavailable("the connection is gone")
-        ignored: list[StreamEvent] = []
-        try:
-            message = self._socket.recv(timeout=timeout_seconds, decode=False)
-            self._session.receive(message, 0, ignored)
-        except TimeoutError as error:
-            self._drop()
-            raise Stalled(f"no answer within {self._load_seconds:g} s") from error
-        except ProtocolError as error:
-            self._drop()
-            if "auth token" in str(error):
-                raise ProviderRejected("the provider refuses the token") from error
-            raise
-        except (OSError, WebSocketException) as error:
-            self._drop()
-            raise self._unavailable(error) from error
-        self._send(self._session.take_outgoing())
-
-    def _unavailable(self, error: Exception) -> ProviderUnavailable:
-        failure = explain(error)
-        return ProviderUnavailable(failure.reason, retry_after_seconds=failure.at_least_seconds or None)
-
-    def _drop(self) -> None:
-        if self._socket is not None:
-            socket, self._socket = self._socket, None
-            with suppress(OSError, WebSocketException):
-                socket.close()
+    def _enter(self) -> tuple[Line, bool]:
+        """A line with room for one more, and whether it is still to be connected."""
+        former = None
+        with self._lock:
+            if self._lines:
+                former = self._lines[-1]
+                if former.enter():
+                    return former, False
+            session = ChartSession(token=self._token, random=self._random)
+            line = Line(session, monotonic=self._monotonic, silence_seconds=self._load_seconds)
+            line.enter()
+            self._lines = [*(one for one in self._lines if not one.is_over), line]
+        if former is not None:
+            former.retire()
+        return line, True

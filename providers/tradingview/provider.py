@@ -7,17 +7,19 @@ import random as random_numbers
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from domain.calendars import get_calendar
 from domain.errors import NaiveTime, ProtocolError, UnknownCalendar, UnsupportedInterval
 from domain.instrument import Instrument
 from domain.interval import Interval
 from providers.base import BarPage, Capabilities, SymbolMatch
-from providers.tradingview.bars import Placed, closed, place, to_bars
+from providers.tradingview.bars import Placed, closed, key_of, place, to_bars
 from providers.tradingview.charts import Chart
 from providers.tradingview.client import Timing, TradingViewStream
 from providers.tradingview.history import HistoryConnection
 from providers.tradingview.instruments import instrument_of
+from providers.tradingview.lines import ConnectionLost
 from providers.tradingview.messages import delay_of
 from providers.tradingview.resolutions import RESOLUTIONS
 from providers.tradingview.search import search_symbols
@@ -29,12 +31,15 @@ _PAGE_BARS = 5_000
 _ATTEMPTS = 3
 _SLACK_BARS = 2  # the bar in progress, and one that may begin meanwhile
 
+_T = TypeVar("_T")
+
 
 class TradingViewProvider:
-    """TradingView, or whatever speaks its wire at ``url``.
+    """TradingView, or whatever speaks its wire at ``url``. May be used from several threads at once.
 
     ``token`` is a signed-in user's; empty means anonymous. ``window_bars`` is how many bars of each interval the
-    account may see. ``clock`` gives ns since 1970 (default: the machine's), ``random`` numbers in [0, 1).
+    account may see, back from now. ``clock`` gives ns since 1970 (default: the machine's), ``random`` numbers in
+    [0, 1).
     """
 
     def __init__(
@@ -57,7 +62,7 @@ class TradingViewProvider:
         self._history = HistoryConnection(url, token=token, random=random)
 
     def close(self) -> None:
-        """Close the connection of history, if one is open. Streams are closed by themselves."""
+        """Close the connection of history; what is under way on it ends. Streams are closed by themselves."""
         self._history.close()
 
     def search(self, text: str, *, limit: int = 30) -> list[SymbolMatch]:
@@ -66,8 +71,8 @@ class TradingViewProvider:
 
     def resolve(self, symbol: str) -> Instrument:
         """What the provider knows of ``symbol``. Raises UnknownSymbol, UnknownCalendar, ProviderError."""
-        with self._history.chart(symbol) as chart:
-            return instrument_of(symbol, chart.info or {}, provider=self.name)
+        info = self._attempts(lambda: self._info(symbol))
+        return instrument_of(symbol, info, provider=self.name)
 
     def stream(self) -> TradingViewStream:
         """A feed of ticks, quotes and feed events; nothing is followed before ``set_instruments``."""
@@ -92,14 +97,15 @@ class TradingViewProvider:
         now = (self._clock or time.time_ns)() // 10**9
         if start >= end or start > now:
             return
-        chart, placed = self._load(instrument, interval, start, now)
+        count = self._bars_since(instrument, interval, start, now)
+        chart = self._attempts(lambda: self._load(instrument, interval, start, count))
+        placed = place(instrument, interval, chart.rows)
         delay = max(delay_of(chart.update_mode), instrument.delay_seconds)
-        complete = closed(placed, instrument, delay_seconds=delay, now=now)
+        # By the provider's clock, so that a wrong one of ours closes no bar early.
+        complete = closed(placed, instrument, delay_seconds=delay, now=chart.began_at or now)
         wanted = [item for item in complete if start <= item[0].key < end]
+        remarks = _remarks(instrument, chart, placed)
         bars = list(to_bars(instrument, interval, wanted))
-        remarks = list(placed.remarks)
-        if chart.broken:
-            remarks.append(f"{chart.broken} bars left out: unreadable")
         pages = [
             BarPage(bars[max(last - _PAGE_BARS, 0) : last], remarks=remarks)
             for last in range(len(bars), 0, -_PAGE_BARS)
@@ -117,37 +123,31 @@ class TradingViewProvider:
             return f"beyond the provider's window of {self._window_bars} bars"
         return "none at provider"
 
-    def _load(self, instrument: Instrument, interval: Interval, start: int, now: int) -> tuple[Chart, Placed]:
-        """All bars from ``start`` until now, as far as the window reaches.
-
-        An answer that was partly unreadable is asked for again, a few times: what is missing cannot be seen in it.
-        """
-        count = self._bars_since(instrument, interval, start, now)
-        for attempt in range(1, _ATTEMPTS + 1):
+    def _attempts(self, ask: Callable[[], _T]) -> _T:
+        """Ask again, a few times, where an answer was partly unreadable or another load's end took the connection."""
+        for _ in range(_ATTEMPTS - 1):
             try:
-                return self._load_once(instrument, interval, start, count)
-            except ProtocolError:
-                if attempt == _ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
+                return ask()
+            except (ProtocolError, ConnectionLost):
+                continue
+        return ask()
 
-    def _load_once(self, instrument: Instrument, interval: Interval, start: int, count: int) -> tuple[Chart, Placed]:
-        with self._history.chart(instrument.provider_code) as chart:
-            self._history.load(chart, chart.series_calls(RESOLUTIONS[interval], min(count, _PAGE_BARS)))
-            placed = place(instrument, interval, chart.rows)
+    def _info(self, symbol: str) -> dict[str, object]:
+        with self._history.chart(symbol) as opened:
+            return opened.chart.info or {}
+
+    def _load(self, instrument: Instrument, interval: Interval, start: int, count: int) -> Chart:
+        """All bars from ``start`` until now, as far as the window reaches: never more, whatever is sent."""
+        with self._history.chart(instrument.provider_code) as opened:
+            rows = opened.chart.rows
+            opened.load(RESOLUTIONS[interval], min(count, _PAGE_BARS))
             known = 0
-            while known < len(chart.rows) < self._window_bars and placed.bars and placed.bars[0][0].key > start:
-                known = len(chart.rows)
-                more = min(_PAGE_BARS, self._window_bars - known)
-                self._history.load(chart, chart.more_calls(more))
-                placed = place(instrument, interval, chart.rows)
-        self._clip(chart)
-        return chart, place(instrument, interval, chart.rows)
-
-    def _clip(self, chart: Chart) -> None:
-        """Never more than the window, whatever was sent: the same question gets the same bars."""
-        for time_ in sorted(chart.rows)[: max(len(chart.rows) - self._window_bars, 0)]:
-            del chart.rows[time_]
+            while known < len(rows) < self._window_bars and key_of(instrument, interval, min(rows)) > start:
+                known = len(rows)
+                opened.more(min(_PAGE_BARS, self._window_bars - known))
+        for time_ in sorted(rows)[: max(len(rows) - self._window_bars, 0)]:
+            del rows[time_]
+        return opened.chart
 
     def _bars_since(self, instrument: Instrument, interval: Interval, start: int, now: int) -> int:
         """How many bars back ``start`` lies, at most the window. A thin market has fewer, which does no harm."""
@@ -157,6 +157,17 @@ class TradingViewProvider:
         except UnknownCalendar:  # before the calendar begins, which is long before any window does
             return self._window_bars
         return min(expected + _SLACK_BARS, self._window_bars)
+
+
+def _remarks(instrument: Instrument, chart: Chart, placed: Placed) -> list[str]:
+    """What was odd, in words."""
+    remarks = list(placed.remarks)
+    if chart.broken:
+        remarks.append(f"{chart.broken} bars left out: unreadable")
+    silent = sum(row.volume is None for _, row in placed.bars) if instrument.has_volume else 0
+    if silent:
+        remarks.append(f"{silent} bars without a volume: taken for 0")
+    return remarks
 
 
 def _is_expected(instrument: Instrument, interval: Interval, start: int, end: int) -> bool:

@@ -1,5 +1,6 @@
 """Chart sessions without a socket: rows from messages, errors to the exceptions that tell what to do."""
 
+import json
 import random
 from datetime import UTC, datetime
 
@@ -7,17 +8,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.errors import ProviderRejected, ProviderUnavailable, UnknownCalendar, UnknownSymbol, UnsupportedInterval
+from domain.calendars import get_calendar
+from domain.errors import (
+    ProtocolError,
+    ProviderRejected,
+    ProviderUnavailable,
+    UnknownCalendar,
+    UnknownSymbol,
+    UnsupportedInterval,
+)
 from domain.instrument import Instrument
 from domain.interval import Interval
-from providers.tradingview.bars import closed, place, to_bars
-from providers.tradingview.charts import Chart, ChartSession, Row
-from providers.tradingview.codec import encode_call
+from providers.tradingview.bars import closed, place, to_bars, window_of
+from providers.tradingview.charts import Chart, ChartSession
+from providers.tradingview.codec import encode, encode_call
 from providers.tradingview.instruments import instrument_of
 from providers.tradingview.messages import Call
+from providers.tradingview.rows import Row
 
-CHART = Chart("NASDAQ:AAPL", random.Random(1).random)
-ROW = Row(1.0, 2.0, 0.5, 1.5, 10.0)
+ROW = Row(0.0, 1.0, 2.0, 0.5, 1.5, 10.0)
 STOCK = Instrument(symbol="NASDAQ:AAPL", calendar="XNYS")
 
 
@@ -34,12 +43,20 @@ def data(own, *bars, method="timescale_update", turnaround="s1"):
     return Call(method, [own.id, {"sds_1": {"s": items, "t": turnaround}, "st1": {"st": [{"i": 0, "v": [1, 2]}]}}])
 
 
+def read(own, payload):
+    """``own`` after a packet came for it over a connection."""
+    session = ChartSession(random=random.random)
+    session.charts[own.id] = own
+    session.receive(encode(payload).encode(), 0, [])
+    return own
+
+
 def test_rows_are_known_by_their_time_and_the_last_word_counts():
     own = chart()
     own.receive(data(own, [60.0, 1, 2, 0.5, 1.5, 10], [120.0, 1, 1, 1, 1, 1]))
     own.receive(data(own, [0.0, 9, 9, 9, 9, 9], [60.0, 1, 3, 0.5, 2.5, 11]))
     own.receive(data(own, [120.0, 1, 4, 1, 4, 0], method="du"))
-    assert own.rows == {0: Row(9, 9, 9, 9, 9), 60: Row(1, 3, 0.5, 2.5, 11), 120: Row(1, 4, 1, 4, 0)}
+    assert own.rows == {0: Row(0, 9, 9, 9, 9, 9), 60: Row(60, 1, 3, 0.5, 2.5, 11), 120: Row(120, 1, 4, 1, 4, 0)}
 
 
 def test_bars_of_an_index_have_five_values():
@@ -97,6 +114,90 @@ def test_errors_say_whether_asking_again_helps(method, params, error):
     assert isinstance(own.failure, error)
 
 
+VALUES = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(),
+    st.booleans(),
+    st.none(),
+    st.sampled_from([0, 60, 120.0, 60.5, 1e100, -1, "1", []]),
+)
+BARS = st.lists(
+    st.one_of(
+        st.tuples(st.integers(0, 9).map(lambda n: n * 60.0), *[st.floats(1, 2)] * 4, st.floats(-1, 9)).map(list),
+        st.lists(VALUES, max_size=7),
+    ),
+    max_size=6,
+)
+
+
+@given(BARS, st.booleans())
+def test_both_ways_of_reading_bars_see_the_same(bars, is_live):
+    own, other = chart(), chart()
+    told = data(own, *bars, method="du" if is_live else "timescale_update")
+    payload = json.dumps({"m": told.m, "p": [*told.p, {"index": 0}]}, separators=(",", ":"), allow_nan=False)
+    read(own, payload)
+    other.receive(Call("du", [other.id, json.loads(payload)["p"][1]]))
+    assert own.rows == other.rows
+    assert own.broken == other.broken
+
+
+def test_a_well_formed_load_is_read_the_short_way():
+    own = chart()
+    own._data = None  # the long way
+    read(own, encode_bars(own, [[60.0, 1, 2, 0.5, 1.5, 10], [120.0, 1, 1, 1, 1]]))
+    assert own.rows == {60: Row(60, 1, 2, 0.5, 1.5, 10), 120: Row(120, 1, 1, 1, 1)}
+
+
+def encode_bars(own, bars):
+    told = data(own, *bars)
+    return json.dumps({"m": told.m, "p": told.p}, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("volume", [-1, 1e100])
+def test_a_volume_that_is_none_is_left_out(volume):
+    own = chart()
+    read(own, encode_bars(own, [[60.0, 1, 2, 0.5, 1.5, volume]]))
+    assert own.rows == {60: Row(60, 1, 2, 0.5, 1.5)}
+    assert own.broken == 0
+
+
+def test_the_time_of_a_load_is_the_providers():
+    own = chart()
+    assert own.began_at is None
+    for seconds in (1767225600, 1767225700):  # older bars that are asked for later don't make the newest ones newer
+        read(own, f'{{"m":"series_loading","p":["{own.id}","sds_1","s1"],"t":{seconds},"t_ms":{seconds}000}}')
+    assert own.began_at == 1767225600
+    for odd in ("", ',"t":-1', ',"t":1e300', ',"t":"x"'):
+        silent = chart()
+        assert read(silent, f'{{"m":"series_loading","p":["{silent.id}"]{odd}}}').began_at is None
+
+
+def test_an_unreadable_packet_spoils_the_answer_of_whom_it_names():
+    session = ChartSession(random=random.random)
+    first, second = chart(), chart()
+    session.charts = {first.id: first, second.id: second}
+    session.receive(encode(f'{{"m":"timescale_update","p":["{second.id}",{{').encode(), 0, [])
+    assert first.failure is None
+    assert isinstance(second.failure, ProtocolError)
+
+
+@pytest.mark.parametrize("message", ['~m~20~m~{"m":"timesca', "no packet at all", encode('{"m":"timesca')])
+def test_what_names_nobody_spoils_all_answers(message):
+    session = ChartSession(random=random.random)
+    first, second = chart(), chart()
+    session.charts = {first.id: first, second.id: second}
+    session.receive(message.encode(), 0, [])
+    assert isinstance(first.failure, ProtocolError)
+    assert isinstance(second.failure, ProtocolError)
+
+
+def test_a_session_that_is_dead_is_not_named_any_more():
+    own = chart()
+    assert own.close_calls()
+    own.receive(Call("critical_error", [own.id, "invalid parameters", ""]))
+    assert own.close_calls() == []
+
+
 def test_several_charts_share_a_connection():
     session = ChartSession(random=random.random)
     first, second = chart(), chart()
@@ -147,11 +248,26 @@ def test_stamps_become_our_keys_and_spans(calendar, interval, stamp, key, start,
     assert window == (at(start), at(end), at(key))
 
 
+@pytest.mark.parametrize("interval", list(Interval))
+@pytest.mark.parametrize("name", ["24/7", "forex", "XNYS", "XTKS", "CMES", "XNYS/extended"])
+def test_a_walk_along_the_calendar_finds_what_each_time_alone_would(name, interval):
+    """Over a clock change, a half-day and holidays; with stamps that are off the grid, and holes of any length."""
+    calendar = get_calendar(name)
+    windows = list(calendar.windows(interval, at("2025-10-20"), at("2025-12-29")))
+    chosen = random.Random(7)
+    times = {window.start for window in windows if chosen.random() < 0.05 or not interval.is_intraday}
+    times |= {time + 7 for time in list(times)[::5]} | {at("2025-12-28T12:00"), at("2026-05-01T14:00")}
+    alone = [window_of(calendar, interval, time)[0] for time in sorted(times)]
+    instrument = Instrument(symbol="X:A", calendar=name)
+    keys = sorted({window.key for window in alone if window is not None})
+    assert [window.key for window in placed(instrument, interval, *times)] == keys
+
+
 def test_the_closing_auction_joins_the_last_minute():
     london = Instrument(symbol="LSE:VOD", calendar="XLON")
     rows = {
-        at("2026-01-05T16:29"): Row(10.0, 11.0, 9.0, 10.5, 5.0),
-        at("2026-01-05T16:35"): Row(12.0, 12.0, 12.0, 12.0, 7.0),
+        at("2026-01-05T16:29"): Row(at("2026-01-05T16:29"), 10.0, 11.0, 9.0, 10.5, 5.0),
+        at("2026-01-05T16:35"): Row(at("2026-01-05T16:35"), 12.0, 12.0, 12.0, 12.0, 7.0),
     }
     [bar] = to_bars(london, Interval.M1, place(london, Interval.M1, rows).bars)
     assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == (10.0, 12.0, 9.0, 12.0, 12.0)

@@ -16,6 +16,7 @@ from providers.tradingview import codec
 from providers.tradingview.bars import place
 from providers.tradingview.charts import Chart, ChartSession
 from providers.tradingview.messages import parse_call
+from providers.tradingview.rows import row_of
 from providers.tradingview.session import StreamSession
 
 SHARED = Path(os.environ.get("POCKETQUANT_SHARED", Path(__file__).parents[3].parent / "shared"))
@@ -69,7 +70,8 @@ def test_interleaved_series_load_apart(recording, calls):
         assert chart.is_loaded
         assert chart.broken == 0
         assert len(chart.rows) == len(bars)
-        assert [list(chart.rows[int(bar["v"][0])])[:4] for bar in bars] == [bar["v"][1:5] for bar in bars]
+        rows = [chart.rows[int(bar["v"][0])] for bar in bars]
+        assert [[row.open, row.high, row.low, row.close] for row in rows] == [bar["v"][1:5] for bar in bars]
 
 
 def _reframed(recording):
@@ -81,10 +83,8 @@ def _reframed(recording):
 def test_recorded_days_of_an_index_fall_on_their_trading_dates(calls):
     daily = next(call for call in calls if call.m == "timescale_update" and "sds_7" in call.p[1])
     stamps = [int(bar["v"][0]) for bar in daily.p[1]["sds_7"]["s"]]
-    chart = Chart("SP:SPX", random.random)
-    for item in daily.p[1]["sds_7"]["s"]:
-        chart._row(item)
-    found = place(Instrument(symbol="SP:SPX", calendar="XNYS"), Interval.D1, chart.rows)
+    rows = {int(bar["v"][0]): row_of(bar["v"]) for bar in daily.p[1]["sds_7"]["s"]}
+    found = place(Instrument(symbol="SP:SPX", calendar="XNYS"), Interval.D1, rows)
     assert found.remarks == ()
     assert [window.start for window, _ in found.bars] == stamps
     assert all(
