@@ -185,6 +185,7 @@ class CoverageLedger:
         Where it does not reach back to ``start`` (``truncated_before``) only what is later counts; ``reason`` is kept.
         """
         ensure(self._database)
+        self._bring_up(self._known(instrument, interval), instrument, interval)
         is_cut = truncated_before is not None and Reason.NONE_AT_PROVIDER not in reason
         lower = seconds(max(start, truncated_before)) if is_cut and truncated_before else seconds(start)
         upper = min(seconds(end), seconds(asked_at))
@@ -245,6 +246,11 @@ class CoverageLedger:
     ) -> SeriesRange | None:
         return self._range(self._known(instrument, interval), instrument, interval, start, end, now)
 
+    def _bring_up(self, known: Document | None, instrument: Instrument, interval: Interval) -> None:
+        """What was stored before there were bitmaps gets them now."""
+        if known is not None and not known.get("mapped"):
+            self.verify(instrument, interval)
+
     def _known(self, instrument: Instrument, interval: Interval) -> Document | None:
         with unavailable():
             return self._database[SERIES].find_one({"_id": series.identity(instrument, interval)})
@@ -260,8 +266,7 @@ class CoverageLedger:
         *,
         reads_chunks: bool = True,
     ) -> SeriesRange | None:
-        if known is not None and not known.get("mapped"):  # stored before there were bitmaps
-            self.verify(instrument, interval)
+        self._bring_up(known, instrument, interval)
         first = known["first"] if known and known.get("count") else None
         begins = start if start is not None else first
         if begins is None:

@@ -68,11 +68,18 @@ def identity(instrument: Instrument, interval: Interval) -> str:
 
 
 def update(
-    instrument: Instrument, interval: Interval, change: SeriesChange, now: datetime, *, fence: int | None = None
+    instrument: Instrument,
+    interval: Interval,
+    change: SeriesChange,
+    now: datetime,
+    *,
+    fence: int | None = None,
+    was_emptied: bool = False,
 ) -> Document:
     """The update that records ``change`` and raises the version; the document is made if absent.
 
-    ``fence``: the token of the writer's lease. ``mapped``: every bar has its bit in the coverage.
+    ``fence``: the token of the writer's lease. ``was_emptied``: all bars were deleted, so that where they began and
+    ended no longer counts. ``mapped``: every bar has its bit in the coverage.
     """
     values: Document = {"symbol": instrument.symbol, "interval": interval.value, "updated_at": now}
     if fence is not None:
@@ -80,10 +87,14 @@ def update(
     if change.adjustments is not None:
         values |= {"adjustment": adjustments.encode(change.adjustments), "announced": False}
     unconfirmed = {} if change.unconfirmed is None else {"unconfirmed": instant(change.unconfirmed)}
+    first, last = {"first": instant(change.first)}, {"last": instant(change.last)}
+    if was_emptied:
+        values |= first | last
+        first = last = {}
     return {
         "$inc": {"version": 1, "count": change.inserted, **change.comparison.increments()},
-        "$min": {"first": instant(change.first), **unconfirmed},
-        "$max": {"last": instant(change.last), **change.comparison.maxima()},
+        "$min": first | unconfirmed,
+        "$max": last | change.comparison.maxima(),
         "$set": values,
         "$setOnInsert": {"born": ObjectId(), "mapped": True},
     }

@@ -87,7 +87,7 @@ def _attempt(
         )
         found = database[SERIES].find_one_and_update(
             {"_id": series.identity(instrument, interval)},
-            series.update(instrument, interval, changes.series, now, fence=fence),
+            series.update(instrument, interval, changes.series, now, fence=fence, was_emptied=known.get("count") == 0),
             projection={"version": 1},
             upsert=True,
             return_document=ReturnDocument.AFTER,
@@ -146,7 +146,7 @@ def _series(
     """What a writer has to know of the series; empty if nothing was ever stored."""
     found = database[SERIES].find_one(
         {"_id": series.identity(instrument, interval)},
-        projection={"version": 1, "fence": 1, "last": 1, "adjustment": 1},
+        projection={"version": 1, "fence": 1, "last": 1, "adjustment": 1, "count": 1},
         session=session,
     )
     return found or {}

@@ -57,23 +57,23 @@ def delete(
 ) -> int:
     """Take away the bars with keys in ``[start, end)``, a chunk at a time; returns how many there were."""
 
-    def work(session: ClientSession, chunk: Chunk, lower: int, upper: int) -> int:
+    chunks = chunks_of(interval)
+
+    def work(session: ClientSession, at: int) -> int:
+        lower = at if start is None else max(start, at)
+        upper = at + chunks.length if end is None else min(end, at + chunks.length)
         keys = _stored_keys(database, session, instrument, interval, lower, upper)
         if not keys:
             return 0
         database[BARS].delete_many({"_id": {"$in": documents.keys(instrument.id, interval, keys)}}, session=session)
-        current = _reread(database, session, instrument, interval, chunk)
-        current.lose(chunks.bits(keys)[chunk.start])
-        coverage_chunks.write(database, session, instrument, interval, [current])
+        chunk = _reread(database, session, instrument, interval, Chunk(at))
+        chunk.lose(chunks.bits(keys)[at])
+        coverage_chunks.write(database, session, instrument, interval, [chunk])
         _recount(database, session, instrument, interval, -len(keys))
         return len(keys)
 
-    chunks, gone = chunks_of(interval), 0
-    for chunk in list(coverage_chunks.read(database, instrument, interval, start, end)):
-        lower = chunk.start if start is None else max(start, chunk.start)
-        upper = chunk.start + chunks.length if end is None else min(end, chunk.start + chunks.length)
-        gone += transact(database, lambda s, c=chunk, lo=lower, up=upper: work(s, c, lo, up))  # type: ignore[misc]  # defaults bind the loop's values
-    return gone
+    starts = _chunk_starts(database, instrument, interval, start, end)
+    return sum(transact(database, lambda s, at=at: work(s, at)) for at in starts)  # type: ignore[misc]  # binds it
 
 
 def verify(

@@ -194,6 +194,76 @@ def test_a_store_from_before_there_were_bitmaps_is_brought_up_by_itself(
     assert ledger.coverage(BITCOIN, Interval.M1, None, LATER, now=START + timedelta(minutes=6)).share == 1.0
 
 
+def forget_bitmaps(database: Any) -> None:
+    """Make the store one from before there were bitmaps."""
+    database[COVERAGE].delete_many({})
+    database[SERIES].update_many({}, {"$unset": {"mapped": 1}})
+
+
+def test_what_is_stored_without_a_bitmap_is_never_called_absent_at_the_provider(
+    repository: BarRepository, ledger: CoverageLedger, mongo_database: Any
+) -> None:
+    repository.save(BITCOIN, Interval.M1, minutes(0, 1, 3))
+    forget_bitmaps(mongo_database)
+    asked_at = START + timedelta(minutes=9)
+    assert ledger.note_asked(BITCOIN, Interval.M1, START, START + timedelta(minutes=4), asked_at=asked_at) == 1
+
+
+def test_bars_are_deleted_from_a_store_without_bitmaps(
+    repository: BarRepository, ledger: CoverageLedger, mongo_database: Any
+) -> None:
+    repository.save(BITCOIN, Interval.M1, minutes(*range(6)))
+    forget_bitmaps(mongo_database)
+    assert repository.delete(BITCOIN, Interval.M1, bar(2).open_time, bar(4).open_time) == 2
+    found = ledger.coverage(BITCOIN, Interval.M1, None, bar(6).open_time, now=LATER)
+    assert (found.stored, found.missing) == (4, 2)
+    assert len(repository.between(BITCOIN, Interval.M1, None, None)) == 4
+
+
+def test_a_series_that_was_emptied_begins_where_its_new_bars_do(
+    repository: BarRepository, ledger: CoverageLedger
+) -> None:
+    repository.save(BITCOIN, Interval.M1, minutes(0, 1, 50))
+    repository.delete(BITCOIN, Interval.M1, None, None)
+    repository.save(BITCOIN, Interval.M1, minutes(20, 21))
+    found = repository.series(BITCOIN, Interval.M1)
+    assert found is not None
+    assert (found.first, found.last, found.count) == (bar(20).open_time, bar(21).open_time, 2)
+    sums = ledger.coverage(BITCOIN, Interval.M1, None, bar(22).open_time, now=LATER)
+    assert (sums.expected, sums.missing) == (2, 0)
+
+
+def test_bars_that_closed_just_now_are_not_called_unexpected(repository: BarRepository, ledger: CoverageLedger) -> None:
+    repository.save(BITCOIN, Interval.M1, minutes(0, 1, 2))
+    found = ledger.coverage(BITCOIN, Interval.M1, None, LATER, now=bar(3).open_time)
+    assert (found.expected, found.stored, found.extra) == (1, 1, 0)
+
+
+def test_early_hours_are_told_apart_from_what_is_expected(repository: BarRepository, ledger: CoverageLedger) -> None:
+    extended = Instrument(symbol=APPLE.symbol, id=APPLE.id, calendar="XNYS/extended")
+    start, end = datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 3, 6, tzinfo=UTC)
+    bars = expected_bars(extended, Interval.M30, start, end)
+    repository.save(extended, Interval.M30, bars)
+    found = ledger.coverage(APPLE, Interval.M30, start, end, now=NOW)
+    assert (found.expected, found.stored, found.extra) == (13, 13, len(bars) - 13)
+
+
+def test_a_sum_that_was_kept_is_not_told_once_bars_are_gone(repository: BarRepository, ledger: CoverageLedger) -> None:
+    repository.save(BITCOIN, Interval.M1, minutes(*range(10)))
+
+    def sums(now: datetime) -> tuple[int, int, int]:
+        found = ledger.coverage(BITCOIN, Interval.M1, None, now, now=now, lists_holes=False)
+        return found.expected, found.stored, found.empty
+
+    assert sums(LATER) == (58, 10, 0)
+    assert sums(LATER + timedelta(minutes=2)) == (60, 10, 0)
+    repository.delete(BITCOIN, Interval.M1, bar(3).open_time, bar(5).open_time)
+    assert sums(LATER) == (58, 8, 0)
+    ledger.note_asked(BITCOIN, Interval.M1, START, bar(5).open_time, asked_at=LATER)
+    assert sums(LATER) == (58, 8, 2)
+    assert sums(START + timedelta(minutes=10)) == (8, 6, 2)
+
+
 def test_deleting_bars_leaves_exactly_their_hole(repository: BarRepository, ledger: CoverageLedger) -> None:
     repository.save(BITCOIN, Interval.M1, minutes(*range(3_000)))
     before = repository.series(BITCOIN, Interval.M1)
