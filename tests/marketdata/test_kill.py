@@ -1,4 +1,4 @@
-"""What was acknowledged outlives the death of the writer and of the database, and a batch is never half there."""
+"""What was acknowledged outlives the death of the writer and of the database, and a batch is never half there, nor its bitmaps."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from domain.interval import Interval
+from marketdata.ledger import CoverageLedger
 from marketdata.mongo import connect
 from marketdata.repository import BarRepository
 from pocketquant.embedded.mongod import Mongod
@@ -19,6 +21,7 @@ from tests.marketdata.builders import BITCOIN, START, bar
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 25
+DAY = timedelta(days=1)
 # Saves batch after batch and says each number once it is acknowledged.
 WRITER = f"""
 import sys
@@ -65,10 +68,14 @@ def check(uri, acknowledged):
         repository = BarRepository(client["killed"])
         stored = repository.between(BITCOIN, Interval.M1, None, None)
         series = repository.series(BITCOIN, Interval.M1)
+        ledger = CoverageLedger(client["killed"])
+        sums = ledger.coverage(BITCOIN, Interval.M1, None, stored[-1].close_time, now=stored[-1].close_time + DAY)
+        wrong_bits = ledger.verify(BITCOIN, Interval.M1)
     assert stored == [bar(n) for n in range(len(stored))]
     assert len(stored) % BATCH == 0
     assert len(stored) >= (acknowledged + 1) * BATCH
     assert (series.count, series.version) == (len(stored), len(stored) // BATCH)
+    assert (sums.expected, sums.stored, sums.missing, wrong_bits) == (len(stored), len(stored), 0, 0)
     assert (series.first, series.last) == (START, stored[-1].open_time)
 
 
