@@ -97,7 +97,7 @@ def session(mongo_database: Any, settings: Any) -> str:
     """The session of somebody who may do everything; a registry and some bars to be asked for."""
     settings.DEMO_MARKET_URL = settings.TRADINGVIEW_URL = NOBODY
     settings.TRADINGVIEW_SEARCH_URL = "http://127.0.0.1:9/"
-    add_symbols(demo_instruments())
+    add_symbols([one for one in demo_instruments() if one.symbol in ("DEMO:BTCUSD", "DEMO:AAPL")])
     instrument = Symbol.objects.with_code("DEMO:BTCUSD").instrument()
     for interval in (Interval.M1, Interval.H1, Interval.D1):
         BarRepository(mongo_database).save(
