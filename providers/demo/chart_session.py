@@ -130,7 +130,8 @@ class ChartSession:
             return [loading, self._series_error(series_id, turnaround, reason)]
         self._failed.pop(series_id, None)
         series = self._series[series_id] = Series(self.name, series_id, turnaround, found, resolution)
-        self._start_load(series, extent)
+        if found.symbol not in self._faults.unanswered_symbols:
+            self._start_load(series, extent)
         return [loading]
 
     def _modify_series(self, params: Params) -> list[bytes]:

@@ -42,6 +42,7 @@ class Faults:
     out_of_order_bars: bool = False  # a load has its last two bars exchanged
     symbol_errors: frozenset[str] = frozenset()  # these do not exist
     series_errors: frozenset[str] = frozenset()  # these have no series
+    unanswered_symbols: frozenset[str] = frozenset()  # loads of these begin and never end
     muted_symbols: frozenset[str] = frozenset()  # these trade, but nobody is told: a symbol that died alone
     _injected: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=1_000), repr=False)
     _serial: int = field(default=0, repr=False)
