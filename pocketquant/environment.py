@@ -25,6 +25,7 @@ KNOWN = frozenset(
         "DEMO_MARKET_PORT",
         "DEMO_MARKET_URL",
         "DEMO_REQUESTS_PER_MINUTE",
+        "DEMO_WINDOW_BARS",
         "LOG_LEVEL",
         "MONGODB_DATABASE",
         "MONGODB_URI",
@@ -38,6 +39,7 @@ KNOWN = frozenset(
         "TRADINGVIEW_SEARCH_URL",
         "TRADINGVIEW_TOKEN",
         "TRADINGVIEW_URL",
+        "TRADINGVIEW_WINDOW_BARS",
     }
 )
 _OWN_PREFIX = "POCKETQUANT_"

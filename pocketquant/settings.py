@@ -254,6 +254,11 @@ REQUESTS_PER_MINUTE = {
     "demo": env.count("DEMO_REQUESTS_PER_MINUTE", 12_000),
     "tradingview": env.count("TRADINGVIEW_REQUESTS_PER_MINUTE", 120),
 }
+# How many bars back from now each provider's history reaches; it depends on what the account may see.
+WINDOW_BARS = {
+    "demo": env.count("DEMO_WINDOW_BARS", 5_000),
+    "tradingview": env.count("TRADINGVIEW_WINDOW_BARS", 5_000),
+}
 BASE_URL = (_running and _running.url) or f"http://127.0.0.1:{PORT}"
 
 # Logs

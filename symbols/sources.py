@@ -23,15 +23,17 @@ def provider_named(name: str) -> Provider:
     """A new provider, its addresses taken from the settings; close it when done. Raises InvalidRequest if unknown."""
     from providers import get_provider  # sockets and their libraries, which few processes need
 
+    window_bars = settings.WINDOW_BARS.get(name)
     if name == "demo":
         url = settings.DEMO_MARKET_URL
-        return get_provider("demo", url=url, search_url=_demo_search_url(url))
+        return get_provider("demo", url=url, search_url=_demo_search_url(url), window_bars=window_bars)
     if name == "tradingview":
         return get_provider(
             "tradingview",
             url=settings.TRADINGVIEW_URL,
             search_url=settings.TRADINGVIEW_SEARCH_URL,
             token=settings.TRADINGVIEW_TOKEN,
+            window_bars=window_bars,
         )
     raise InvalidRequest(f"unknown provider {name!r}: use demo or tradingview")
 

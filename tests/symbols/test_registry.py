@@ -150,6 +150,13 @@ def test_a_provider_that_does_not_exist_cannot_be_had():
         provider_named("nobody")
 
 
+def test_a_provider_s_window_is_a_setting(settings):
+    assert provider_named("tradingview").capabilities.window_bars == 5_000
+    settings.WINDOW_BARS = {"demo": 700, "tradingview": 20_000}
+    assert provider_named("tradingview").capabilities.window_bars == 20_000
+    assert provider_named("demo").capabilities.window_bars == 700
+
+
 def run(*arguments):
     out, err = io.StringIO(), io.StringIO()
     call_command("symbols", *arguments, stdout=out, stderr=err)
