@@ -1,0 +1,122 @@
+"""Coverage and sync pages: what is there, what is missing and why, and how to have it fetched."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from domain.interval import Interval
+from marketdata.models import SyncItem, SyncRun
+from marketdata.repository import BarRepository
+from providers.demo import demo_instruments
+from symbols.models import Symbol
+from symbols.services import add_symbols
+from tests.marketdata.builders import bar
+
+pytestmark = pytest.mark.django_db
+BTC = "DEMO:BTCUSD"
+
+
+@pytest.fixture
+def reader(client, mongo_database, settings):
+    settings.DEMO_MARKET_URL = "ws://127.0.0.1:9/socket.io/websocket"  # the discard port: nobody listens
+    add_symbols(demo_instruments())
+    client.force_login(get_user_model().objects.create_user("reader"))
+    return client
+
+
+@pytest.fixture
+def hours(reader, mongo_database):
+    """A hundred hours of BTC, three of them missing."""
+    instrument = Symbol.objects.with_code(BTC).instrument()
+    last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    opens = [last - timedelta(hours=n) for n in range(100) if n not in (50, 51, 70)][::-1]
+    bars = [bar(0, instrument=instrument, interval=Interval.H1, open_time=moment) for moment in opens]
+    BarRepository(mongo_database).save(instrument, Interval.H1, bars)
+    return opens
+
+
+def test_the_matrix_shows_shares_gaps_and_what_was_never_asked_for(reader, hours):
+    page = reader.get("/coverage/").content.decode()
+    assert page.count('data-shade="') == Symbol.objects.active().count() * 13
+    assert 'class="cell is-gap" data-shade="h3"' in page
+    assert "97 of 100 bars, 3 missing" in page or "97 of 99 bars" in page
+    assert 'data-shade="never"' in page
+
+
+def test_a_share_is_a_hundred_only_if_it_is_whole():
+    from web.views.coverage import share_text
+
+    assert share_text(1.0) == "100"
+    assert share_text(0.99999) == "99.9"
+
+
+def test_a_series_says_what_is_missing_why_and_until_when(reader, hours):
+    page = reader.get(f"/coverage/{BTC}", {"interval": "1h"}).content.decode()
+    assert page.count("not asked") == 2
+    assert "Day by day" in page
+    assert ">Fill<" in page
+    verified = reader.get(f"/coverage/{BTC}", {"interval": "1h", "verify": ""}).content.decode()
+    assert "compared with every stored bar" in verified
+
+
+def test_a_series_that_was_never_asked_for_offers_its_history(reader):
+    page = reader.get(f"/coverage/{BTC}", {"interval": "1d"}).content.decode()
+    assert "Nothing is stored of this series yet" in page
+    assert ">Get history<" in page
+
+
+def test_filling_starts_a_run_and_shows_it(reader, hours):
+    answer = reader.post(f"/coverage/{BTC}/fill/", {"interval": "1h"})
+    run = SyncRun.objects.get(kind=SyncRun.Kind.MANUAL)
+    assert answer.headers["Location"] == f"/sync/{run.pk}/"
+    item = SyncItem.objects.get(run=run)
+    assert (item.symbol.code, item.interval, run.requested_by.username) == (BTC, "1h", "reader")
+    page = reader.get(f"/sync/{run.pk}/").content.decode()
+    assert f"{BTC} 1h" in page
+    assert 'http-equiv="refresh"' in page
+
+
+def test_a_sync_shows_what_it_would_ask_for_before_it_starts(reader):
+    shown = reader.post("/sync/start/", {"symbols": f"{BTC}, DEMO:AAPL", "interval": ["1h", "1d"]}).content.decode()
+    assert "4 of 4 series need something" in shown
+    assert not SyncRun.objects.filter(kind=SyncRun.Kind.MANUAL).exists()
+    started = reader.post("/sync/start/", {"symbols": BTC, "interval": "1h", "start": "1"})
+    run = SyncRun.objects.get(kind=SyncRun.Kind.MANUAL)
+    assert started.headers["Location"] == f"/sync/{run.pk}/"
+    assert f'href="/sync/{run.pk}/"' in reader.get("/sync/").content.decode()
+
+
+@pytest.mark.parametrize("symbols", ["", "NOT A SYMBOL", "DEMO:NOBODY"])
+def test_a_sync_of_what_is_not_there_says_so(reader, symbols):
+    answer = reader.post("/sync/start/", {"symbols": symbols})
+    assert answer.status_code == 400
+    assert 'role="alert"' in answer.content.decode()
+
+
+def test_a_run_is_paused_resumed_and_cancelled(reader):
+    reader.post(f"/coverage/{BTC}/fill/", {"interval": "1h"})
+    run = SyncRun.objects.get(kind=SyncRun.Kind.MANUAL)
+    for action, state in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+        assert reader.post(f"/sync/{run.pk}/{action}/").status_code == 302
+        run.refresh_from_db()
+        assert run.state == state
+    assert 'http-equiv="refresh"' not in reader.get(f"/sync/{run.pk}/").content.decode()
+    assert reader.post(f"/sync/{run.pk}/pause/").status_code == 409
+
+
+def test_what_is_not_there_is_a_404_or_a_400(reader):
+    assert reader.get("/coverage/DEMO:NOBODY").status_code == 404
+    assert reader.get(f"/coverage/{BTC}", {"interval": "7m"}).status_code == 400
+    assert reader.post(f"/coverage/{BTC}/fill/", {"interval": "7m"}).status_code == 400
+    assert reader.get("/sync/999999/").status_code == 404
+    assert reader.get(f"/coverage/{BTC}/fill/").status_code == 405
+
+
+def test_strangers_see_nothing(client):
+    for path in ("/coverage/", f"/coverage/{BTC}", "/sync/", "/sync/1/"):
+        assert client.get(path).status_code == 302
+    for path in (f"/coverage/{BTC}/fill/", "/sync/start/", "/sync/1/cancel/"):
+        assert client.post(path).status_code in (302, 403)
