@@ -239,6 +239,15 @@ class CoverageLedger:
                 )
         return wrong
 
+    def check(self, instrument: Instrument, interval: Interval, start: datetime | None, end: datetime | None) -> int:
+        """``verify`` only where another number of bars is stored than the bitmaps say: a fraction of its cost."""
+        lower, upper = (None if each is None else seconds(each) for each in (start, end))
+        if lower is not None and upper is not None and lower >= upper:
+            return 0
+        with unavailable():
+            is_whole = upkeep.is_whole(self._database, instrument, interval, lower, upper)
+        return 0 if is_whole else self.verify(instrument, interval, start, end)
+
     # What is stored and what is expected
 
     def _found(

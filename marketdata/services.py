@@ -43,6 +43,9 @@ class SeriesSync:
     def plan(self, start: datetime | None, end: datetime | None, *, missing_only: bool) -> SeriesPlan:
         """What ``run`` would ask for; nothing is asked. Raises StoreUnavailable, UnsupportedInterval."""
         now, repository = self.clock(), BarRepository(self.database)
+        if missing_only:  # bars may have been taken away behind our back
+            ledger, begins = CoverageLedger(self.database), start or self._window_start()
+            ledger.check(self.instrument, self.interval, begins, end or now)
         known = repository.series(self.instrument, self.interval)
         unconfirmed = self._unconfirmed(known, start, end or now, now) if known and missing_only else None
         return plan_series(

@@ -99,6 +99,19 @@ def verify(
     return sum(transact(database, lambda s, at=at: work(s, at)) for at in starts)  # type: ignore[misc]  # as above
 
 
+def is_whole(
+    database: Database[Document], instrument: Instrument, interval: Interval, start: int | None, end: int | None
+) -> bool:
+    """Whether as many bars are stored in the chunks of ``[start, end)`` as the bitmaps say: a tenth of ``verify``."""
+    chunks = chunks_of(interval)
+    lower = None if start is None else chunks.start_of(start)
+    upper = None if end is None else chunks.start_of(end - 1) + chunks.length
+    bits = sum(chunk.stored.bit_count() for chunk in coverage_chunks.read(database, instrument, interval, lower, upper))
+    first, stop = documents.key_range(instrument.id, interval, lower, upper)
+    there = {"_id": {"$gte": first, "$lt": stop}}
+    return bits == database[BARS].count_documents(there, hint={"_id": ASCENDING})
+
+
 def _chunk_starts(
     database: Database[Document], instrument: Instrument, interval: Interval, start: int | None, end: int | None
 ) -> list[int]:
