@@ -107,7 +107,8 @@ def series(request: HttpRequest, code: str) -> HttpResponse:
 def _details(symbol: Symbol, interval: Interval, *, verifies: bool) -> dict[str, Any]:
     now = timezone.now()
     [found] = covered([symbol], [interval], now=now, lists_holes=True, verifies=verifies)
-    strip = days(symbol, interval, now - timedelta(days=_DAYS_SHOWN), now, now=now) if found.series else []
+    first = found.series.first if found.series else now
+    strip = days(symbol, interval, max(first, now - timedelta(days=_DAYS_SHOWN)), now, now=now)
     return {
         "found": found,
         "cell": _cell(found),
