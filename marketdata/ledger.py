@@ -287,7 +287,15 @@ class CoverageLedger:
             with unavailable():
                 found = coverage_chunks.read(self._database, instrument, interval, lower, upper)
                 chunks = {chunk.start: chunk for chunk in found}
-        return SeriesRange(lower, upper, expected_bars(instrument.calendar, interval, lower, upper, closed_by), chunks)
+        has_bars = known is not None and known.get("count")
+        return SeriesRange(
+            start=lower,
+            end=upper,
+            expected=expected_bars(instrument.calendar, interval, lower, upper, closed_by),
+            chunks=chunks,
+            last=seconds(known["last"]) if known and has_bars else upper,
+            told_until=seconds(known["unconfirmed"]) if known and has_bars and "unconfirmed" in known else None,
+        )
 
     def _chunk(self, session: ClientSession, instrument: Instrument, interval: Interval, at: int) -> Chunk:
         found = coverage_chunks.read(self._database, instrument, interval, at, at + 1, session=session)
@@ -325,7 +333,7 @@ class CoverageLedger:
         explainer = _explainer(found, instrument, interval, now, window_bars)
         expected = found.expected.bits
         yield from explainer.holes(expected, found.missing())
-        yield from map(explainer.known_empty, stretches(interval, expected, found.to_ask_again(now)))
+        yield from map(explainer.known_empty, stretches(interval, expected, found.to_ask_again(interval, now)))
 
 
 def _explainer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.calendars import get_calendar
 from domain.coverage import Expected, chunks_of, expect
@@ -12,15 +12,23 @@ from domain.errors import UnknownCalendar
 from domain.interval import Interval
 from marketdata.coverage_chunks import ASK_AGAIN, Chunk
 
+LATE = timedelta(minutes=5)  # a provider that closes its bars late has done so by then
+
 
 @dataclass(slots=True)
 class SeriesRange:
-    """A range of a series: what is expected and what is known of it."""
+    """A range of a series: what is expected and what is known of it.
+
+    ``last``: the key of the series' last bar; ``end`` if it has none. ``told_until``: before this key every stored bar
+    is history's; None: all are.
+    """
 
     start: int
     end: int
     expected: Expected
     chunks: dict[int, Chunk]
+    last: int
+    told_until: int | None
 
     @property
     def stored(self) -> int:
@@ -47,12 +55,33 @@ class SeriesRange:
         """Bitmaps by chunk of what is neither stored nor known to be absent at the provider."""
         return self._absent(lambda chunk: ~(chunk.stored | chunk.asked | chunk.settled))
 
-    def to_ask_again(self, now: datetime) -> dict[int, int]:
-        """Bitmaps of what the provider did not have when it was asked, a day ago or more."""
-        due = now - ASK_AGAIN
-        return self._absent(
-            lambda chunk: chunk.asked & ~chunk.stored if chunk.asked_at is not None and chunk.asked_at <= due else 0
-        )
+    def to_ask_again(self, interval: Interval, now: datetime) -> dict[int, int]:
+        """Bitmaps of what the provider did not have when it was asked, a day ago or more.
+
+        What is later than all that history has told may only have been late: it is asked for by every sync.
+        """
+        chunks, proven = chunks_of(interval), self._proven_until(interval)
+
+        def due(chunk: Chunk) -> int:
+            absent = chunk.asked & ~chunk.stored
+            if not absent or chunk.asked_at is None or now - chunk.asked_at < LATE:
+                return 0
+            if now - chunk.asked_at < ASK_AGAIN:
+                absent &= chunks.mask(chunk.start, proven, chunk.start + chunks.length)
+            return absent
+
+        return self._absent(due)
+
+    def _proven_until(self, interval: Interval) -> int:
+        """The key of the last bar that history certainly told: of what is absent before, it would have told."""
+        if self.told_until is None:
+            return self.last
+        chunks = chunks_of(interval)
+        for start in sorted(self.chunks, reverse=True):
+            told = self.chunks[start].stored & chunks.mask(start, start, self.told_until)
+            if told:
+                return start + (told.bit_length() - 1) * chunks.unit
+        return self.start
 
     def _absent(self, of: Callable[[Chunk], int]) -> dict[int, int]:
         found = {start: bits & of(self.chunks.get(start) or Chunk(start)) for start, bits in self.expected.bits.items()}

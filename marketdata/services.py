@@ -157,7 +157,7 @@ class SeriesSync:
             now=self.clock(),
             window_bars=self.provider.capabilities.window_bars,
         )
-        return sum(hole.bars for hole in holes if hole.reason is not Reason.BEYOND_WINDOW)
+        return sum(hole.bars for hole in holes if hole.reason not in (Reason.BEYOND_WINDOW, Reason.NONE_AT_PROVIDER))
 
 
 def sync_latest(

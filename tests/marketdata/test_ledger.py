@@ -17,7 +17,7 @@ from marketdata import documents
 from marketdata.collections import BARS, COVERAGE, SERIES
 from marketdata.ledger import CoverageLedger
 from marketdata.repository import BarRepository
-from tests.marketdata.builders import BITCOIN, bar
+from tests.marketdata.builders import BITCOIN, bar, streamed
 
 NOW = datetime(2026, 3, 20, 12, 0, tzinfo=UTC)
 APPLE = Instrument(symbol="TEST:AAPL", id=11, calendar="XNYS")
@@ -127,6 +127,22 @@ def test_what_the_provider_does_not_have_is_asked_for_once_more_a_day_later_and_
     assert "asked 2026-01-05 00:07Z" in hole.detail
     ledger.note_asked(BITCOIN, Interval.M1, START, end, asked_at=tomorrow)
     assert ledger.holes(BITCOIN, Interval.M1, START, end, now=tomorrow + timedelta(days=9)) == []
+
+
+def test_what_may_only_be_late_is_asked_for_by_every_sync_until_a_later_bar_is_told(
+    repository: BarRepository, ledger: CoverageLedger
+) -> None:
+    repository.save(BITCOIN, Interval.M1, minutes(0, 1, 3))
+    end, asked_at = bar(8).open_time, bar(11).open_time
+    assert ledger.note_asked(BITCOIN, Interval.M1, START, end, asked_at=asked_at) == 5
+    assert ledger.holes(BITCOIN, Interval.M1, START, end, now=asked_at) == []
+    later = asked_at + timedelta(minutes=6)
+    [late] = ledger.holes(BITCOIN, Interval.M1, START, end, now=later)
+    assert (late.start, late.bars, late.reason) == (int(bar(4).open_time.timestamp()), 4, Reason.NONE_AT_PROVIDER)
+    repository.save(BITCOIN, Interval.M1, [streamed(9)])  # our own fold: history has not got so far
+    assert ledger.holes(BITCOIN, Interval.M1, START, end, now=later) == [late]
+    repository.save(BITCOIN, Interval.M1, minutes(6, 9))
+    assert ledger.holes(BITCOIN, Interval.M1, START, end, now=later)[1:] == []
 
 
 def test_a_bar_that_comes_after_all_is_no_longer_known_to_be_absent(
