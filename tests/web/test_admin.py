@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django_q.models import Schedule
 
+from domain.interval import Interval
+from marketdata import runs
 from tests.web.test_chart_page import make_symbol
 
 
@@ -72,3 +75,26 @@ def test_its_colours_are_those_of_the_pages(scale, shade, theme, token):
 
 def _shades(scale):
     return settings.UNFOLD["COLORS"][scale]
+
+
+def test_runs_and_their_series_are_seen_linked_and_left_as_they_are(owner, mongo_database):
+    symbol = make_symbol("DEMO:BTCUSD", provider="demo")
+    run, _ = runs.start(runs.Order(series=[(symbol, Interval.H1)]))
+    assert f'href="/sync/{run.pk}/"' in owner.get("/admin/marketdata/syncrun/").content.decode()
+    items = owner.get("/admin/marketdata/syncitem/").content.decode()
+    assert "DEMO:BTCUSD" in items
+    assert f'href="/sync/{run.pk}/"' in items
+    assert owner.post(f"/admin/marketdata/syncrun/{run.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert owner.get("/admin/marketdata/syncrun/add/").status_code == 403
+
+
+def test_schedules_are_seen_and_edited(owner):
+    schedule = Schedule.objects.create(name="a test", func="math.sqrt", schedule_type=Schedule.DAILY)
+    assert "a test" in owner.get("/admin/django_q/schedule/").content.decode()
+    page = owner.get(f"/admin/django_q/schedule/{schedule.pk}/change/")
+    assert page.status_code == 200
+    form = {"name": "a test", "func": "math.sqrt", "schedule_type": Schedule.HOURLY, "repeats": "-1"}
+    form |= {"next_run_0": "2030-01-01", "next_run_1": "00:00:00"}
+    assert owner.post(f"/admin/django_q/schedule/{schedule.pk}/change/", form).status_code == 302
+    schedule.refresh_from_db()
+    assert schedule.schedule_type == Schedule.HOURLY
