@@ -12,9 +12,10 @@ http = get_asgi_application()  # sets Django up; what follows imports models
 from channels.auth import AuthMiddlewareStack  # noqa: E402 - see above
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402 - see above
 
+from pocketquant.cut_short import CutShort  # noqa: E402 - see above
 from pocketquant.origin import SameOrigin  # noqa: E402 - see above
 from quotes.routing import websocket_urlpatterns  # noqa: E402 - see above
 
 application = ProtocolTypeRouter(
-    {"http": http, "websocket": SameOrigin(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))}
+    {"http": CutShort(http), "websocket": SameOrigin(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))}
 )
