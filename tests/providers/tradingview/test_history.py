@@ -105,12 +105,12 @@ def test_a_symbol_that_is_refused_fails_alone(demo_provider, demo_market, switch
 
 def test_a_load_that_is_never_answered_ends_alone(demo_market):
     demo_market.faults.set(unanswered_symbols=["DEMO:AAPL"])
-    history = HistoryConnection(demo_market.url, random=random.random, load_seconds=0.5)
+    history = HistoryConnection(demo_market.url, random=random.random, load_seconds=1.5)
     stalled = []
 
     def wait_in_vain():
         with history.chart("DEMO:AAPL") as opened:
-            with pytest.raises(Stalled, match=r"DEMO:AAPL: no answer within 0\.5 s"):
+            with pytest.raises(Stalled, match=r"DEMO:AAPL: no answer within 1\.5 s"):
                 opened.load("1", 10)
             stalled.append(time.monotonic())
 
@@ -124,7 +124,7 @@ def test_a_load_that_is_never_answered_ends_alone(demo_market):
             assert len(opened.chart.rows) == 10
         others += 1
     thread.join(10)
-    assert 0.5 <= stalled[0] - began < 5
+    assert 1.5 <= stalled[0] - began < 10
     assert others > 1  # and none of them prolonged the wait or was cut short by it
     history.close()
 
@@ -132,19 +132,19 @@ def test_a_load_that_is_never_answered_ends_alone(demo_market):
 def test_an_answer_that_trickles_in_for_ever_ends(start_demo_market):
     began = time.time()
     demo = start_demo_market(clock=lambda: began + (time.time() - began) * 20, always_open=True)
-    history = HistoryConnection(demo.url, random=random.random, load_seconds=0.8)
+    history = HistoryConnection(demo.url, random=random.random, load_seconds=1.5)
     with history.chart("DEMO:BTCUSD") as opened:
         opened.load("1", 10)  # live from now on: updates of the bar in progress keep coming
         began = time.monotonic()
         with pytest.raises(Stalled):
             opened._line.ask(opened.chart, [], lambda: False)
-        assert 1.6 <= time.monotonic() - began < 5
+        assert time.monotonic() - began < 10
     history.close()
 
 
 def test_a_silent_provider_ends_every_load_though_heartbeats_go_on(start_demo_market):
     demo = start_demo_market(always_open=True, heartbeat_seconds=0.1)
-    history = HistoryConnection(demo.url, random=random.random, load_seconds=0.5)
+    history = HistoryConnection(demo.url, random=random.random, load_seconds=1.5)
 
     def stall(symbol):
         with history.chart(symbol) as opened:
