@@ -19,6 +19,7 @@ from providers.base import Capabilities
 from symbols.models import Symbol
 from symbols.sources import provider_named
 
+_MOST_GAPS = 100_000  # of a series: the oldest are lost first, so none may be left out unsaid
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -113,7 +114,13 @@ def gaps(
     ledger, windows, holes = CoverageLedger(database()), _windows(chosen), []
     for symbol, interval in lacking:
         found = ledger.coverage(
-            symbol.instrument(), interval, start, end or now, now=now, window_bars=windows[symbol.provider]
+            symbol.instrument(),
+            interval,
+            start,
+            end or now,
+            now=now,
+            window_bars=windows[symbol.provider],
+            most_holes=_MOST_GAPS,
         )
         holes += [Gap(symbol, interval, hole) for hole in found.holes]
     return sorted(holes, key=lambda gap: (gap.hole.recoverable_until or _FAR, gap.symbol.code, gap.hole.start))

@@ -33,7 +33,7 @@ class Coverage:
 
     ``expected`` by the calendar; of these ``stored``, ``empty`` (the provider has none) and ``missing``. ``extra`` are
     stored without being expected: early and late hours, days that the calendar knows otherwise. ``known_from``: where
-    the calendar begins to know. ``holes``: at most 200, the newest; ``omitted`` more.
+    the calendar begins to know. ``holes``: the newest, at most so many as were asked for; ``omitted`` more.
     """
 
     start: int
@@ -83,14 +83,22 @@ class CoverageLedger:
         now: datetime,
         window_bars: int | None = None,
         lists_holes: bool = True,
+        most_holes: int = _MOST_HOLES,
     ) -> Coverage:
-        """The sum of a range; without ``start`` from the first stored bar on, nothing if there is none.
+        """The sum of a range; without ``start`` from the first bar on that ever was, nothing if there never was one.
 
         Without its holes (``lists_holes``) it costs a tenth.
         """
-        known = self._known(instrument, interval)
         return self.coverage_of(
-            known, instrument, interval, start, end, now=now, window_bars=window_bars, lists_holes=lists_holes
+            self._known(instrument, interval),
+            instrument,
+            interval,
+            start,
+            end,
+            now=now,
+            window_bars=window_bars,
+            lists_holes=lists_holes,
+            most_holes=most_holes,
         )
 
     def coverage_of(
@@ -104,6 +112,7 @@ class CoverageLedger:
         now: datetime,
         window_bars: int | None = None,
         lists_holes: bool = True,
+        most_holes: int = _MOST_HOLES,
     ) -> Coverage:
         """The same for those who have read the series document already (None: there is none), as for a matrix."""
         name = tallies.name(known, start, instrument.calendar) if end >= now else None
@@ -120,7 +129,7 @@ class CoverageLedger:
         holes: list[Hole] = []
         omitted = 0
         if lists_holes and missing:
-            holes, omitted = explainer.newest(found.expected.bits, found.missing(), _MOST_HOLES)
+            holes, omitted = explainer.newest(found.expected.bits, found.missing(), most_holes)
         return Coverage(
             start=found.start,
             end=found.end,
@@ -276,8 +285,7 @@ class CoverageLedger:
         reads_chunks: bool = True,
     ) -> SeriesRange | None:
         self._bring_up(known, instrument, interval)
-        first = known["first"] if known and known.get("count") else None
-        begins = start if start is not None else first
+        begins = start if start is not None else _begun(known)
         if begins is None:
             return None
         lower, upper = seconds(begins), min(seconds(end), seconds(now))
@@ -340,3 +348,11 @@ def _explainer(
     found: SeriesRange, instrument: Instrument, interval: Interval, now: datetime, window_bars: int | None
 ) -> Explainer:
     return Explainer(instrument=instrument, interval=interval, chunks=found.chunks, now=now, window_bars=window_bars)
+
+
+def _begun(known: Document | None) -> datetime | None:
+    """Where a series begins: its first bar, or one before it that was taken away behind our back."""
+    if known is None:
+        return None
+    begun: datetime | None = known.get("begun")
+    return begun if begun is not None or not known.get("count") else known["first"]

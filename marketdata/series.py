@@ -87,7 +87,9 @@ def update(
     if change.adjustments is not None:
         values |= {"adjustment": adjustments.encode(change.adjustments), "announced": False}
     unconfirmed = {} if change.unconfirmed is None else {"unconfirmed": instant(change.unconfirmed)}
-    first, last = {"first": instant(change.first)}, {"last": instant(change.last)}
+    # `begun` stays where bars are taken away behind our back: see upkeep.
+    first = {"first": instant(change.first), "begun": instant(change.first)}
+    last = {"last": instant(change.last)}
     if was_emptied:
         values |= first | last
         first = last = {}

@@ -184,13 +184,16 @@ def _recount(
     firsts = _ends(database, session, instrument, interval, None, ASCENDING)
     lasts = _ends(database, session, instrument, interval, None, DESCENDING)
     if not firsts or not lasts:
-        database[SERIES].update_one(name, {"$set": {"count": 0}, "$inc": {"version": 1}}, session=session)
+        emptied: Document = {"$set": {"count": 0}, "$inc": {"version": 1}}
+        database[SERIES].update_one(name, emptied | ({"$unset": {"begun": 1}} if difference else {}), session=session)
         return
     changes: Document = {
         "$set": {"first": instant(firsts[0]), "last": instant(lasts[0]), "updated_at": datetime.now(UTC)},
         "$inc": {"version": 1, "count": difference},
     }
-    if not difference:
+    if difference:  # meant to go: the series begins later now; what went behind our back is missing
+        changes["$set"]["begun"] = instant(firsts[0])
+    else:
         lower, upper = documents.key_range(instrument.id, interval, None, None)
         count = database[BARS].count_documents(
             {"_id": {"$gte": lower, "$lt": upper}}, hint={"_id": ASCENDING}, session=session

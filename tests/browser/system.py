@@ -41,6 +41,8 @@ class System:
         self.var = Path(tempfile.mkdtemp(prefix="pq-browser-"))
         self.env = env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
         env |= {"POCKETQUANT_VAR": str(self.var), "POCKETQUANT_ENV_FILE": os.devnull}
+        # First syncs of thirteen symbols would keep both cores busy for a minute, which is not what is tested here.
+        env |= {"DEMO_WINDOW_BARS": "2000"}
         self.running = Running([sys.executable, "manage.py", "up"], cwd=ROOT, env=env)
 
     def wait_until_ready(self):
@@ -77,15 +79,16 @@ class System:
     def forget_bars(self, symbol: str, interval: Interval, oldest: int, newest: int):
         """Takes the bars out of the store that opened from ``oldest`` until before ``newest`` intervals ago."""
         script = f"""
+from datetime import UTC, datetime
 from domain.interval import Interval
-from marketdata import documents
 from marketdata.mongo import database
+from marketdata.repository import BarRepository
 from symbols.models import Symbol
 import time
 now = int(time.time()) // {interval.seconds} * {interval.seconds}
-number, interval = Symbol.objects.get(code="{symbol}").pk, Interval("{interval.value}")
-first, last = (documents.key(number, interval, now - n * {interval.seconds}) for n in ({oldest}, {newest}))
-print(database()["bars"].delete_many({{"_id": {{"$gte": first, "$lt": last}}}}).deleted_count)
+instrument, interval = Symbol.objects.get(code="{symbol}").instrument(), Interval("{interval.value}")
+span = (datetime.fromtimestamp(now - n * {interval.seconds}, UTC) for n in ({oldest}, {newest}))
+print(BarRepository(database()).delete(instrument, interval, *span))
 """
         self.manage("shell", "-c", script)
 

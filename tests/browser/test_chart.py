@@ -402,6 +402,7 @@ def test_a_streamer_that_falls_silent_is_named_without_leaving_the_socket(system
 
 
 def test_a_gap_is_hatched_and_counted_until_it_is_filled(system, open_page):
+    system.manage("sync_bars", "DEMO:ETHUSD", "--interval", "15m", "--quiet")
     system.forget_bars("DEMO:ETHUSD", Interval.M15, 40, 30)
     page = open_page("/chart/DEMO:ETHUSD?interval=15m")
     wait_for_bars(page, "15m")

@@ -135,6 +135,11 @@ def fill(request: HttpRequest, code: str) -> HttpResponse:
         interval = Interval.parse(request.POST.get("interval", ""))
     except UnsupportedInterval as error:
         return render(request, "400.html", {"reason": str(error)}, status=400)
-    order = runs.Order(series=[(symbol, interval)], priority=SyncRun.Priority.SOON, requested_by=request.user)
+    order = runs.Order(
+        series=[(symbol, interval)],
+        priority=SyncRun.Priority.SOON,
+        requested_by=request.user,
+        positions=[-1],  # somebody looks at it: before the first syncs of symbols that were just added
+    )
     run, _ = runs.start(order)
     return redirect("sync-page", run.pk)

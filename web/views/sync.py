@@ -92,7 +92,12 @@ def start(request: HttpRequest) -> HttpResponse:
         symbols = chosen_symbols(text.replace(",", " ").split(), {})
         series = series_of(symbols, wanted)
         if "start" in request.POST:
-            order = runs.Order(series=series, priority=SyncRun.Priority.SOON, requested_by=request.user)
+            order = runs.Order(
+                series=series,
+                priority=SyncRun.Priority.SOON,
+                requested_by=request.user,
+                positions=range(-len(series), 0),  # before first syncs that nobody waits for
+            )
             return redirect("sync-page", runs.start(order)[0].pk)
         found = [plan for plan in plans(series[:_MOST_PLANNED], None, None, missing_only=True) if plan.requests]
         plan: dict[str, Any] = {
@@ -104,8 +109,10 @@ def start(request: HttpRequest) -> HttpResponse:
             "is_part": len(series) > _MOST_PLANNED,
         }
         problem, status = "", 200
-    except (InvalidRequest, UnknownSymbol, StoreUnavailable) as error:
+    except (InvalidRequest, UnknownSymbol) as error:
         plan, problem, status = {}, str(error), 400
+    except StoreUnavailable as error:
+        plan, problem, status = {}, f"{error}. Nothing was started; try again in a moment.", 503
     context = _overview() | {"asked": {"symbols": text, "interval": wanted}, "plan": plan, "problem": problem}
     return render(request, "web/sync.html", context, status=status)
 

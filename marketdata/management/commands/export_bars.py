@@ -6,13 +6,13 @@ import argparse
 import gzip
 import itertools
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 from django.core.management.base import CommandError
 
@@ -26,8 +26,6 @@ from marketdata.mongo import database
 from marketdata.progress import Progress, progress
 from marketdata.repository import BarRepository
 from symbols.models import Symbol
-
-_UNFIT_FOR_A_NAME = re.compile(r"[^\w.!&-]")
 
 
 class Command(SeriesCommand):
@@ -127,9 +125,10 @@ def _kind(given: str | None, target: str) -> str:
 
 
 def _name(series: tuple[Instrument, Interval]) -> str:
-    """``NASDAQ-AAPL_1h``; 1m and 1M must differ where capitals do not count."""
+    """``NASDAQ-AAPL_1h``, no two alike; 1m and 1M must differ where capitals do not count."""
     instrument, interval = series
-    return f"{_UNFIT_FOR_A_NAME.sub('-', instrument.symbol)}_{'1mo' if interval is Interval.MN1 else interval.value}"
+    name = quote(instrument.symbol.replace(":", "-", 1), safe="!&")
+    return f"{name}_{'1mo' if interval is Interval.MN1 else interval.value}"
 
 
 @contextmanager
