@@ -42,7 +42,7 @@ class System:
         self.env = env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
         env |= {"POCKETQUANT_VAR": str(self.var), "POCKETQUANT_ENV_FILE": os.devnull}
         # First syncs of thirteen symbols would keep both cores busy for a minute, which is not what is tested here.
-        env |= {"DEMO_WINDOW_BARS": "2000"}
+        env |= {"DEMO_WINDOW_BARS": "1000"}
         self.running = Running([sys.executable, "manage.py", "up"], cwd=ROOT, env=env)
 
     def wait_until_ready(self):
@@ -71,10 +71,10 @@ class System:
         assert answer.status == 200, answer.read()
         connection.close()
 
-    def manage(self, *arguments: str):
+    def manage(self, *arguments: str, **env: str):
         """A command beside the running system. Raises CalledProcessError with what it said."""
         command = [sys.executable, "manage.py", *arguments]
-        subprocess.run(command, cwd=ROOT, env=self.env, check=True, capture_output=True, text=True, timeout=60)
+        subprocess.run(command, cwd=ROOT, env=self.env | env, check=True, capture_output=True, text=True, timeout=60)
 
     def forget_bars(self, symbol: str, interval: Interval, oldest: int, newest: int):
         """Takes the bars out of the store that opened from ``oldest`` until before ``newest`` intervals ago."""

@@ -152,7 +152,8 @@ def test_the_first_candle_is_there_within_a_second(open_page):
     assert min(taken) < 1_000, taken
 
 
-def test_all_13_intervals_are_a_click_away_and_back(open_page):
+def test_all_13_intervals_are_a_click_away_and_back(system, open_page):
+    system.manage("sync_bars", "DEMO:BTCUSD", "--quiet")  # first syncs of all symbols may still be under way
     page = open_page(BITCOIN)
     wait_for_bars(page)
     for interval in INTERVALS[1:]:
@@ -256,7 +257,7 @@ def test_each_page_loads_without_an_error_and_asks_no_other_host(open_page, path
 
 
 def test_older_bars_come_when_one_looks_back(system, open_page):
-    system.manage("sync_bars", "DEMO:BTCUSD", "--interval", "15m", "--start", "-20d")
+    system.manage("sync_bars", "DEMO:BTCUSD", "--interval", "15m", "--start", "-20d", DEMO_WINDOW_BARS="3000")
     page = open_page(f"{BITCOIN}?interval=15m")
     wait_for_bars(page, "15m")
     first = loaded(page)
