@@ -148,7 +148,8 @@ def ending_cleanly(say: Callable[[str], None]) -> Iterator[None]:
 
     is_main = threading.current_thread() is threading.main_thread()  # no other may ask for signals
     taken = {number: signal.getsignal(number) for number in _ENDINGS if is_main}
-    taken = {number: handler for number, handler in taken.items() if handler is signal.SIG_DFL}
+    # One that is ignored (nohup) stays so; None is a handler that cannot be put back.
+    taken = {number: handler for number, handler in taken.items() if handler not in (signal.SIG_IGN, None)}
     for number in taken:
         signal.signal(number, end)
     try:
