@@ -25,6 +25,7 @@ from marketdata.collections import SERIES, ensure
 from marketdata.coverage_chunks import Chunk
 from marketdata.ledger import CoverageLedger
 from marketdata.repository import BarRepository
+from marketdata.transact import transact
 
 GOAL_SECONDS = 2.0
 END = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,9 +42,10 @@ def fill(database: Database[dict[str, Any]], symbols: int, days: int) -> list[In
         bits = _expected(instrument, start).bits
         hole = sum(1 << slot for slot in range(number % 1_000, chunks_of(Interval.M1).slots, 1_000))
         chunks = [Chunk(at, stored=found & ~hole, version=1) for at, found in bits.items()]
-        upkeep.transact(
+        transact(
             database,
             lambda session, i=instrument, c=chunks: coverage_chunks.write(database, session, i, Interval.M1, c),  # type: ignore[misc]  # binds them
+            about=instrument.symbol,
         )
         database[SERIES].insert_one(
             {

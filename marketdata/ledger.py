@@ -21,6 +21,7 @@ from marketdata.holes import Explainer
 from marketdata.ledger_range import SeriesRange, expected_bars
 from marketdata.mongo import Document, unavailable
 from marketdata.tallies import Tally
+from marketdata.transact import transact
 
 # A bar that closed this recently may be on its way.
 GRACE_SECONDS = 120
@@ -208,11 +209,12 @@ class CoverageLedger:
             chunk = known.get(chunk_start, Chunk(chunk_start))
             absent += (bits & ~chunk.stored & ~chunk.settled).bit_count()
             if chunk.would_learn(bits, asked_at):
-                upkeep.transact(
+                transact(
                     self._database,
                     lambda session, at=chunk_start, wanted=bits: self._note_absent(  # type: ignore[misc]  # binds them
                         session, instrument, interval, at, wanted, asked_at
                     ),
+                    about=f"{instrument.symbol} {interval}",
                 )
         return absent
 
@@ -228,7 +230,7 @@ class CoverageLedger:
                 coverage_chunks.write_known(self._database, session, instrument, interval, chunk)
 
         for at in chunks_of(interval).starts(seconds(start), seconds(end)):
-            upkeep.transact(self._database, lambda session, at=at: work(session, at))  # type: ignore[misc]  # binds it
+            transact(self._database, lambda session, at=at: work(session, at), about=f"{instrument.symbol} {interval}")  # type: ignore[misc]  # binds it
 
     def verify(
         self,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -11,21 +9,20 @@ import structlog
 from pymongo import ASCENDING, ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError, PyMongoError
-from pymongo.read_concern import ReadConcern
+from pymongo.errors import DuplicateKeyError
 
 from domain.errors import LeaseLost, StoreUnavailable
 from domain.instrument import Instrument
 from domain.interval import Interval
+from domain.splits import Adjustment
 from marketdata import adjustments, coverage_chunks, documents, series
 from marketdata.adjustments import Scale
 from marketdata.changes import Batch, Changes, Comparing, Stored
 from marketdata.collections import BARS, REVISIONS, SERIES
 from marketdata.documents import seconds
-from marketdata.mongo import ACKNOWLEDGED, Document, is_passing, unavailable
+from marketdata.mongo import Document
+from marketdata.transact import transact
 
-ATTEMPTS = 12
-_LONGEST_PAUSE_SECONDS = 0.25
 _DUPLICATE_KEY = 11_000
 # Keys further apart than this many nominal lengths are read as two ranges, so that a batch of two bars a year
 # apart does not read the year between them.
@@ -42,21 +39,16 @@ def save(
 
     ``fence``: the token of the writer's lease; LeaseLost if somebody with a later one has written meanwhile.
 
-    A duplicate or a write conflict means that somebody else wrote the same series meanwhile: read again and
-    repeat. Raises StoreUnavailable.
+    Raises StoreUnavailable.
     """
-    for attempt in range(ATTEMPTS):
-        try:
-            with unavailable(), database.client.start_session() as session:
-                return _attempt(database, session, instrument, interval, batch, fence)
-        except DuplicateKeyError:
-            pass
-        except PyMongoError as error:
-            if not is_passing(error):
-                raise
-        # Those who collided would collide again if they came back together.
-        time.sleep(random.random() * min(_LONGEST_PAUSE_SECONDS, 0.002 * 2**attempt))  # noqa: S311  # no secret
-    raise StoreUnavailable(f"{instrument.symbol} {interval}: {ATTEMPTS} conflicts with other writers in a row")
+    saved, split = transact(
+        database,
+        lambda session: _attempt(database, session, instrument, interval, batch, fence),
+        about=f"{instrument.symbol} {interval}",
+    )
+    if split is not None:
+        log.warning("split_found", symbol=instrument.symbol, interval=interval.value, **split._asdict())
+    return saved
 
 
 def _attempt(
@@ -66,38 +58,36 @@ def _attempt(
     interval: Interval,
     batch: Batch,
     fence: int | None,
-) -> tuple[int, int, int, int]:
+) -> tuple[tuple[int, int, int, int], Adjustment | None]:
+    """What ``save`` returns, and a split if one was found."""
     now = datetime.now(UTC)
-    with session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=ACKNOWLEDGED):
-        known = _series(database, session, instrument, interval)
-        if fence is not None and known.get("fence", 0) > fence:
-            raise LeaseLost(f"{instrument.symbol} {interval}: another process took this series over")
-        stored = Stored(
-            bars=_read(database, session, instrument, interval, batch),
-            scale=Scale(adjustments.decode(known.get("adjustment", ()))),
-            last=seconds(known["last"]) if known else batch[0][0],
-            first_from=lambda key: _first_from(database, session, instrument, interval, key),
-        )
-        changes = Comparing(instrument, interval, batch, stored, now).changes()
-        if not changes.inserts and not changes.replacements and changes.series.adjustments is None:
-            return 0, 0, changes.unchanged, known.get("version", 0)
-        _write(database, session, changes)
-        coverage_chunks.note_stored(
-            database, session, instrument, interval, inserted=changes.inserted, replaced=changes.replaced
-        )
-        found = database[SERIES].find_one_and_update(
-            {"_id": series.identity(instrument, interval)},
-            series.update(instrument, interval, changes.series, now, fence=fence, was_emptied=known.get("count") == 0),
-            projection={"version": 1},
-            upsert=True,
-            return_document=ReturnDocument.AFTER,
-            session=session,
-        )
-    if changes.series.adjustments is not None:
-        split = changes.series.adjustments[-1]
-        log.warning("split_found", symbol=instrument.symbol, interval=interval.value, **split._asdict())
+    known = _series(database, session, instrument, interval)
+    if fence is not None and known.get("fence", 0) > fence:
+        raise LeaseLost(f"{instrument.symbol} {interval}: another process took this series over")
+    stored = Stored(
+        bars=_read(database, session, instrument, interval, batch),
+        scale=Scale(adjustments.decode(known.get("adjustment", ()))),
+        last=seconds(known["last"]) if known else batch[0][0],
+        first_from=lambda key: _first_from(database, session, instrument, interval, key),
+    )
+    changes = Comparing(instrument, interval, batch, stored, now).changes()
+    if not changes.inserts and not changes.replacements and changes.series.adjustments is None:
+        return (0, 0, changes.unchanged, known.get("version", 0)), None
+    _write(database, session, changes)
+    coverage_chunks.note_stored(
+        database, session, instrument, interval, inserted=changes.inserted, replaced=changes.replaced
+    )
+    found = database[SERIES].find_one_and_update(
+        {"_id": series.identity(instrument, interval)},
+        series.update(instrument, interval, changes.series, now, fence=fence, was_emptied=known.get("count") == 0),
+        projection={"version": 1},
+        upsert=True,
+        return_document=ReturnDocument.AFTER,
+        session=session,
+    )
+    split = changes.series.adjustments[-1] if changes.series.adjustments is not None else None
     version: int = found["version"]  # type: ignore[index]  # an upsert that returns the document after it
-    return len(changes.inserts), len(changes.replacements), changes.unchanged, version
+    return (len(changes.inserts), len(changes.replacements), changes.unchanged, version), split
 
 
 def _read(

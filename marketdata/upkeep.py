@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError, PyMongoError
-from pymongo.read_concern import ReadConcern
 
 from domain.coverage import chunks_of
-from domain.errors import StoreUnavailable
 from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata import coverage_chunks, documents, series
 from marketdata.collections import BARS, SERIES
 from marketdata.coverage_chunks import Chunk
 from marketdata.documents import instant
-from marketdata.mongo import ACKNOWLEDGED, Document, is_passing, unavailable
-
-_ATTEMPTS = 12
-_LONGEST_PAUSE_SECONDS = 0.25
-_T = TypeVar("_T")
-
-
-def transact(database: Database[Document], work: Callable[[ClientSession], _T]) -> _T:
-    """``work`` in a transaction of its own, from its beginning again where another writer came first.
-
-    Raises StoreUnavailable.
-    """
-    for attempt in range(_ATTEMPTS):
-        try:
-            with (
-                unavailable(),
-                database.client.start_session() as session,
-                session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=ACKNOWLEDGED),
-            ):
-                return work(session)
-        except DuplicateKeyError:
-            pass
-        except PyMongoError as error:
-            if not is_passing(error):
-                raise
-        # Those who collided would collide again if they came back together.
-        time.sleep(random.random() * min(_LONGEST_PAUSE_SECONDS, 0.002 * 2**attempt))  # noqa: S311  # no secret
-    raise StoreUnavailable(f"{_ATTEMPTS} conflicts with other writers in a row")
+from marketdata.mongo import Document
+from marketdata.transact import transact
 
 
 def delete(
@@ -72,8 +39,9 @@ def delete(
         _recount(database, session, instrument, interval, -len(keys))
         return len(keys)
 
+    about = f"{instrument.symbol} {interval}"
     starts = _chunk_starts(database, instrument, interval, start, end)
-    return sum(transact(database, lambda s, at=at: work(s, at)) for at in starts)  # type: ignore[misc]  # binds it
+    return sum(transact(database, lambda s, at=at: work(s, at), about=about) for at in starts)  # type: ignore[misc]  # binds it
 
 
 def verify(
@@ -95,8 +63,9 @@ def verify(
             _recount(database, session, instrument, interval, 0)
         return wrong.bit_count()
 
+    about = f"{instrument.symbol} {interval}"
     starts = _chunk_starts(database, instrument, interval, start, end)
-    return sum(transact(database, lambda s, at=at: work(s, at)) for at in starts)  # type: ignore[misc]  # as above
+    return sum(transact(database, lambda s, at=at: work(s, at), about=about) for at in starts)  # type: ignore[misc]  # as above
 
 
 def is_whole(
