@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError
@@ -20,6 +20,20 @@ from symbols.models import Symbol
 
 FAILED, WRONG_USE, PARTLY, INTERRUPTED = 1, 2, 3, 130
 MOMENTS = f"moments: {HOW}."
+
+
+class Asked(NamedTuple):
+    """Which series a command is about: bars that open in ``[start, end)``, None being open; and its other options."""
+
+    symbols: list[Symbol]
+    intervals: list[Interval]
+    start: datetime | None
+    end: datetime | None
+    options: dict[str, Any]
+
+    @property
+    def series(self) -> list[tuple[Symbol, Interval]]:
+        return [(symbol, interval) for symbol in self.symbols for interval in self.intervals]
 
 
 class SeriesCommand(BaseCommand):
@@ -50,7 +64,7 @@ class SeriesCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.json, self.quiet, self.now = options["json"], options["quiet"], timezone.now()
         try:
-            self.run(self._symbols(options), self._intervals(options), *self._range(options), options)
+            self.run(Asked(self._symbols(options), self._intervals(options), *self._range(options), options))
         except (InvalidRequest, UnknownSymbol) as error:
             raise CommandError(str(error), returncode=WRONG_USE) from error
         except (PocketQuantError, OSError) as error:
@@ -58,14 +72,7 @@ class SeriesCommand(BaseCommand):
         except KeyboardInterrupt as error:
             raise CommandError("interrupted", returncode=INTERRUPTED) from error
 
-    def run(
-        self,
-        symbols: list[Symbol],
-        intervals: list[Interval],
-        start: datetime | None,
-        end: datetime | None,
-        options: dict[str, Any],
-    ) -> None:
+    def run(self, asked: Asked) -> None:
         raise NotImplementedError
 
     def _symbols(self, options: dict[str, Any]) -> list[Symbol]:

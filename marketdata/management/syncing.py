@@ -7,14 +7,12 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, TextIO, cast
 
 from django.core.management.base import CommandError
 
-from domain.interval import Interval
 from marketdata import runs
-from marketdata.management.series import FAILED, INTERRUPTED, PARTLY, SeriesCommand
+from marketdata.management.series import FAILED, INTERRUPTED, PARTLY, Asked, SeriesCommand
 from marketdata.models import SyncItem, SyncRun
 from marketdata.plan import SeriesPlan
 from marketdata.processes import own_name
@@ -25,7 +23,6 @@ from marketdata.runs_outcomes import Outcome
 from marketdata.sync_plans import plans
 from marketdata.sync_rendering import plan_values
 from marketdata.sync_results import SyncResult
-from symbols.models import Symbol
 
 
 class SyncCommand(SeriesCommand):
@@ -36,24 +33,14 @@ class SyncCommand(SeriesCommand):
         parser.add_argument("--dry-run", action="store_true", help="show what would be asked for")
         parser.add_argument("--background", action="store_true", help="leave it to the workers; prints its number")
 
-    def order(
-        self, series: list[tuple[Symbol, Interval]], start: datetime | None, end: datetime | None, options: Any
-    ) -> runs.Order:
+    def order(self, asked: Asked) -> runs.Order:
         raise NotImplementedError
 
-    def run(
-        self,
-        symbols: list[Symbol],
-        intervals: list[Interval],
-        start: datetime | None,
-        end: datetime | None,
-        options: dict[str, Any],
-    ) -> None:
-        series = [(symbol, interval) for symbol in symbols for interval in intervals]
-        order = self.order(series, start, end, options)
-        if options["dry_run"]:
+    def run(self, asked: Asked) -> None:
+        order = self.order(asked)
+        if asked.options["dry_run"]:
             self._show_plan(order)
-        elif options["background"]:
+        elif asked.options["background"]:
             self._leave(order)
         else:
             self._judge(*self._work(order))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
-from domain.interval import Interval
 from marketdata import runs
 from marketdata.documents import seconds
-from marketdata.management.series import MOMENTS
+from marketdata.management.series import MOMENTS, Asked
 from marketdata.management.syncing import SyncCommand
 from marketdata.models import SyncRun
 from marketdata.plan import SeriesPlan
 from marketdata.sync_plans import plans
-from symbols.models import Symbol
 
 _NEVER = 1 << 40  # epoch seconds
 
@@ -30,17 +25,15 @@ time come first. Series without gaps are not asked for.
 exit code: 0 done (nothing to do as well), 1 failed, 2 wrong use, 3 some series failed or not whole, 130 interrupted.
 """
 
-    def order(
-        self, series: list[tuple[Symbol, Interval]], start: datetime | None, end: datetime | None, options: Any
-    ) -> runs.Order:
-        found = zip(series, plans(series, start, end, missing_only=True), strict=True)
+    def order(self, asked: Asked) -> runs.Order:
+        found = zip(asked.series, plans(asked.series, asked.start, asked.end, missing_only=True), strict=True)
         lacking = [(one, _deadline(plan)) for one, plan in found if plan.holes]
         if not lacking:
             self.say("nothing is missing")
         return runs.Order(
             series=[one for one, _ in lacking],
-            start=start,
-            end=end,
+            start=asked.start,
+            end=asked.end,
             priority=SyncRun.Priority.SOON,
             positions=[deadline for _, deadline in lacking],
         )

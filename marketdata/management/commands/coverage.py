@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
-from typing import Any
 
-from domain.interval import Interval
 from marketdata.coverage import SeriesCoverage, coverage_values, covered
-from marketdata.management.series import MOMENTS, SeriesCommand
-from symbols.models import Symbol
+from marketdata.management.series import MOMENTS, Asked, SeriesCommand
 
 
 class Command(SeriesCommand):
@@ -28,15 +24,15 @@ exit code: 0 done, 1 failed, 2 wrong use.
         super().add_arguments(parser)
         parser.add_argument("--verify", action="store_true", help="compare with the stored bars first")
 
-    def run(
-        self,
-        symbols: list[Symbol],
-        intervals: list[Interval],
-        start: datetime | None,
-        end: datetime | None,
-        options: dict[str, Any],
-    ) -> None:
-        found = covered(symbols, intervals, now=self.now, start=start, end=end, verifies=options["verify"])
+    def run(self, asked: Asked) -> None:
+        found = covered(
+            asked.symbols,
+            asked.intervals,
+            now=self.now,
+            start=asked.start,
+            end=asked.end,
+            verifies=asked.options["verify"],
+        )
         if self.json:
             self.print_json(coverage_values(each) for each in found)
             return

@@ -9,9 +9,8 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import quote
 
 from django.core.management.base import CommandError
@@ -21,11 +20,10 @@ from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata.columns import EXPORTED, Columns, Found, pieces
 from marketdata.formats import WRITERS
-from marketdata.management.series import FAILED, MOMENTS, SeriesCommand
+from marketdata.management.series import FAILED, MOMENTS, Asked, SeriesCommand
 from marketdata.mongo import database
 from marketdata.progress import Progress, progress
 from marketdata.repository import BarRepository
-from symbols.models import Symbol
 
 
 class Command(SeriesCommand):
@@ -48,16 +46,10 @@ exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted (no half-written file 
         parser.add_argument("--format", choices=tuple(WRITERS), help="csv, unless the name says otherwise")
         parser.add_argument("--force", action="store_true", help="replace files that are there")
 
-    def run(
-        self,
-        symbols: list[Symbol],
-        intervals: list[Interval],
-        start: datetime | None,
-        end: datetime | None,
-        options: dict[str, Any],
-    ) -> None:
-        self.span, self.repository = (start, end), BarRepository(database())
-        series = list(itertools.product([symbol.instrument() for symbol in symbols], intervals))
+    def run(self, asked: Asked) -> None:
+        options = asked.options
+        self.span, self.repository = (asked.start, asked.end), BarRepository(database())
+        series = list(itertools.product([symbol.instrument() for symbol in asked.symbols], asked.intervals))
         stored = [each for each in series if self.repository.series(*each)]
         kind, target = _kind(options["format"], options["output"]), options["output"]
         with progress(len(stored), "series", is_quiet=self.quiet or self.json or target == "-") as shown:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
 from typing import Any
 
-from domain.interval import Interval
 from marketdata import runs
-from marketdata.management.series import MOMENTS
+from marketdata.management.series import MOMENTS, Asked
 from marketdata.management.syncing import SyncCommand
 from marketdata.models import SyncRun
-from symbols.models import Symbol
 
 
 class Command(SyncCommand):
@@ -36,13 +33,11 @@ exit code: 0 done (nothing to do as well), 1 failed, 2 wrong use, 3 some series 
         super().add_arguments(parser)
         parser.add_argument("--everything", action="store_true", help="not only what is missing: compare all")
 
-    def order(
-        self, series: list[tuple[Symbol, Interval]], start: datetime | None, end: datetime | None, options: Any
-    ) -> runs.Order:
+    def order(self, asked: Asked) -> runs.Order:
         return runs.Order(
-            series=series,
-            start=start,
-            end=end,
-            missing_only=not options["everything"],
+            series=asked.series,
+            start=asked.start,
+            end=asked.end,
+            missing_only=not asked.options["everything"],
             priority=SyncRun.Priority.SOON,
         )
