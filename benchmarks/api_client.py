@@ -15,6 +15,8 @@ from benchmarks.peers import ROOT, interpreter
 
 GUNICORN = "27.0.1"
 START_SECONDS = 60
+KEEP_ALIVE_SECONDS = 3_600
+"""Longer than a whole run: a server's connection waits for minutes while the other one is measured."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -41,7 +43,7 @@ def gunicorn(port: int) -> tuple[list[str], dict[str, str]]:
     """The WSGI profile: one process, threads, connections kept open. Raises PeerMissing."""
     folder = next((interpreter("gunicorn", GUNICORN).parent.parent / "lib").glob("python3*/site-packages"))
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4"]
-    command += ["--worker-class", "gthread", "--keep-alive", "60", "--log-level", "warning"]
+    command += ["--worker-class", "gthread", "--keep-alive", str(KEEP_ALIVE_SECONDS), "--log-level", "warning"]
     return [*command, "benchmarks.api_servers:wsgi"], {"PYTHONPATH": str(folder)}
 
 
