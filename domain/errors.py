@@ -11,7 +11,8 @@
     ├── UnreadableFile                  a recording with a broken line; names file and line
     ├── Conflict                        not in this state, or not twice: 409
     ├── StoreUnavailable                a store does not answer: 503, retried
-    │   └── LeaseLost                   somebody else writes this series now
+    │   ├── LeaseLost                   somebody else writes this series now
+    │   └── SeriesBusy                  other writers were faster each time: this series only
     └── ProviderError                   theirs: 502
         ├── ProviderUnavailable         retried
         ├── ProviderRejected            not retried: asking again gives the same answer
@@ -57,6 +58,14 @@ class StoreUnavailable(PocketQuantError):
 
 class LeaseLost(StoreUnavailable):
     """Another process holds the lease on this series by now; what was to be written is left to it."""
+
+
+class SeriesBusy(StoreUnavailable):
+    """Another writer holds this series; the store and other series are fine.
+
+    A writer that was killed holds what it had begun until MongoDB ends its transaction: 10 to 15 s where MongoDB is
+    the embedded one, a minute or more by default elsewhere.
+    """
 
 
 class ProviderError(PocketQuantError):

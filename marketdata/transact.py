@@ -12,7 +12,7 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from domain.errors import StoreUnavailable
+from domain.errors import SeriesBusy
 from marketdata.mongo import ACKNOWLEDGED, Document, is_passing, unavailable
 
 _ATTEMPTS = 12
@@ -25,7 +25,7 @@ def transact(database: Database[Document], work: Callable[[ClientSession], _T], 
 
     A duplicate or a write conflict means that somebody else wrote the same meanwhile: it is done again from its
     beginning, so ``work`` reads what it needs by itself. ``about`` is named if that happens too often. Raises
-    StoreUnavailable.
+    SeriesBusy then, StoreUnavailable.
     """
     for attempt in range(_ATTEMPTS):
         try:
@@ -42,4 +42,4 @@ def transact(database: Database[Document], work: Callable[[ClientSession], _T], 
                 raise
         # Those who collided would collide again if they came back together.
         time.sleep(random.random() * min(_LONGEST_PAUSE_SECONDS, 0.002 * 2**attempt))  # noqa: S311  # no secret
-    raise StoreUnavailable(f"{about}: {_ATTEMPTS} conflicts with other writers in a row")
+    raise SeriesBusy(f"{about}: other writers came first {_ATTEMPTS} times in a row; try again in some seconds")

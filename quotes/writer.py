@@ -15,7 +15,7 @@ from datetime import datetime
 import structlog
 
 from domain.bar import Bar, BarState
-from domain.errors import StoreUnavailable
+from domain.errors import SeriesBusy, StoreUnavailable
 from domain.instrument import Instrument
 from domain.interval import Interval
 from quotes.threads import WorkerThread
@@ -127,6 +127,8 @@ class Writer:
         for (instrument, interval), bars in batch.items():
             try:
                 self._save(instrument, interval, bars)
+            except SeriesBusy as error:
+                reason = str(error)
             except StoreUnavailable as error:
                 return saved, str(error)  # the others would meet the same
             except Exception as error:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 import msgspec
+import pytest
 
 from domain.bar import Bar, BarState
-from domain.errors import StoreUnavailable
+from domain.errors import SeriesBusy, StoreUnavailable
 from domain.instrument import Instrument
 from domain.interval import Interval
 from quotes.writer import Series, Writer
@@ -22,6 +23,7 @@ class Store:
 
     def __init__(self) -> None:
         self.is_up, self.refuse = True, ""
+        self.refusal: Exception = ValueError("a defect")
         self.bars: list[Bar] = []
         self.lost: list[Bar] = []
         self.told: list[tuple[int, bool]] = []
@@ -30,7 +32,7 @@ class Store:
         if not self.is_up:
             raise StoreUnavailable("down")
         if instrument.symbol == self.refuse:
-            raise ValueError("a defect")
+            raise self.refusal
         self.bars += bars
 
     def writer(self, capacity: int = 1_000) -> Writer:
@@ -77,9 +79,10 @@ async def test_what_was_not_acknowledged_is_kept_and_a_newer_version_wins() -> N
     assert store.told == [(2, True)]
 
 
-async def test_a_series_that_cannot_be_saved_does_not_hold_up_the_others() -> None:
+@pytest.mark.parametrize("refusal", [ValueError("a defect"), SeriesBusy("somebody else writes")])
+async def test_a_series_that_cannot_be_saved_does_not_hold_up_the_others(refusal: Exception) -> None:
     store = Store()
-    store.refuse = BTC
+    store.refuse, store.refusal = BTC, refusal
     writer = store.writer()
     writer.put(INSTRUMENT, a_bar(0))
     writer.put(OTHER, a_bar(0, symbol=OTHER.symbol))
