@@ -12,7 +12,7 @@ import structlog
 from django.db import connection
 from pymongo.database import Database
 
-from domain.errors import LeaseLost, ProviderUnavailable, StoreUnavailable
+from domain.errors import LeaseLost, ProviderUnavailable, SeriesBusy, StoreUnavailable
 from domain.interval import Interval
 from marketdata import series
 from marketdata.budget import Budget
@@ -63,7 +63,7 @@ class ItemWork:
         try:
             outcome = self._run()
         except StoreUnavailable as error:  # LeaseLost too: not the series' fault, so it does not count as its failure
-            again = _BUSY_AGAIN if isinstance(error, LeaseLost) else _STORE_AGAIN
+            again = _BUSY_AGAIN if isinstance(error, LeaseLost | SeriesBusy) else _STORE_AGAIN
             outcome = Outcome(item=self.item, again_at=_now() + again, why=str(error))
         except Exception as error:
             log.warning("sync_failed", symbol=self.item.symbol.code, interval=self.item.interval, reason=str(error))
