@@ -32,7 +32,6 @@ class History:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.is_abandoned = False  # set when the process ends: long walks through history then raise
         self._lock = threading.Lock()
         self._timetables: dict[str, Timetable] = {}
         self._levels: dict[str, DayLevel] = {}
@@ -42,11 +41,12 @@ class History:
         self._coarse = ArrayCache(_COARSE_BUDGET)
 
     def timetable(self, listing: Listing) -> Timetable:
-        with self._lock:
-            found = self._timetables.get(listing.calendar)
-            if found is None:
-                found = self._timetables[listing.calendar] = Timetable(listing.calendar)
-            return found
+        found = self._timetables.get(listing.calendar)
+        if found is None:
+            made = Timetable(listing.calendar)  # which may take a second: symbols of other calendars don't wait
+            with self._lock:
+                found = self._timetables.setdefault(listing.calendar, made)
+        return found
 
     def day(self, listing: Listing, index: int) -> DayShape:
         """The day ``index`` of the listing's timetable, which knows it already."""
@@ -131,8 +131,6 @@ class History:
         while index >= timetable.first_priced and have < wanted:
             if since is not None and timetable.closes[index] <= since:
                 break
-            if self.is_abandoned:
-                raise InterruptedError("the demo market is ending")
             rows = self._day_rows(listing, index, base, at_ms)
             chunks.append(rows)
             have += _bar_count(rows, seconds)

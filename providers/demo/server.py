@@ -75,6 +75,7 @@ class DemoServer:
         self._server: Server | None = None
         self._pool = ThreadPoolExecutor(_LOADS_AT_ONCE, "demo-load")
         self._quote_pool = ThreadPoolExecutor(1, "demo-quote")
+        self._calendar_pool = ThreadPoolExecutor(1, "demo-calendar")
         self._http = HttpDoor(market, self.faults, market.find)
 
     async def start(self) -> None:
@@ -94,12 +95,15 @@ class DemoServer:
         self._port = self._server.sockets[0].getsockname()[1]
         self._spawn(self._run_steps())
         # The first question to an exchange's calendar takes a second: ask before a client does.
-        loop = asyncio.get_running_loop()
         for name in {listing.calendar for listing in self.market.listings()}:
-            loop.run_in_executor(None, get_calendar, name)
+            self._calendar_pool.submit(get_calendar, name)
 
     async def stop(self) -> None:
-        """End all connections and the port, within two seconds."""
+        """End all connections and the port, within two seconds.
+
+        Work in threads is not waited for, but Python itself waits for it at its exit: who must be gone by then leaves
+        by ``os._exit``.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -110,8 +114,9 @@ class DemoServer:
                 await asyncio.wait_for(closing, 0.5)
             for client in list(self._clients):
                 client.abort()
-            await self._server.wait_closed()
-        for pool in (self._pool, self._quote_pool):
+            with contextlib.suppress(TimeoutError):  # a request may wait for a thread
+                await asyncio.wait_for(self._server.wait_closed(), 0.5)
+        for pool in (self._pool, self._quote_pool, self._calendar_pool):
             pool.shutdown(wait=False, cancel_futures=True)
 
     @property

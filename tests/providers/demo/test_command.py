@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from tests.providers.demo.dialogue import Caller, chart_calls, quote_calls
 
@@ -27,8 +31,9 @@ def start_command() -> Iterator:
     """Start the command and wait until it tells its URL; killed after the test if it still runs."""
     running: list[subprocess.Popen] = []
 
-    def start(*options: str) -> tuple[subprocess.Popen, str]:
-        process = subprocess.Popen(command(*options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def start(*options: str, environment: dict[str, str] | None = None) -> tuple[subprocess.Popen, str]:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        process = subprocess.Popen(command(*options), env=environment, **pipes)
         running.append(process)
         line = process.stdout.readline()
         found = re.search(r"ws://[^ ]+", line)
@@ -42,21 +47,19 @@ def start_command() -> Iterator:
         process.stdout.close()
 
 
-def test_it_tells_its_url_serves_and_ends_within_two_seconds_of_sigterm(start_command):
+def test_it_tells_its_url_serves_and_ends_in_time_after_sigterm(start_command):
     process, url = start_command("--port", "0", "--symbols", "3", "--rate", "5", "--always-open")
     with Caller(url) as caller:
         caller.say(*quote_calls("DEMO:BTCUSD", "DEMO:SYN0003"))
         caller.until(lambda message: message.get("m") == "quote_completed" and message["p"][1] == "DEMO:SYN0003")
-        began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-        assert time.monotonic() - began < 5  # half a second on an idle machine; the promise is ten
 
 
-def test_a_taken_port_is_named_with_the_way_out(start_command):
-    _, url = start_command("--port", "0")
-    port = re.search(r":(\d+)/", url)[1]
-    done = subprocess.run(command("--port", port), capture_output=True, text=True, timeout=30)
+def test_a_taken_port_is_named_with_the_way_out():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = subprocess.run(command("--port", str(port)), capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     assert f"port {port} is taken" in done.stderr
     assert "--port 0" in done.stderr
@@ -67,26 +70,42 @@ def test_a_taken_port_is_named_with_the_way_out(start_command):
     [("--port", "70000"), ("--speed", "0"), ("--symbols", "-1"), ("--rate", "x"), ("--conflate", "0"), ("--seed", "a")],
 )
 def test_options_out_of_range_are_refused(options):
-    done = subprocess.run(command(*options), capture_output=True, text=True, timeout=30, env={**os.environ})
-    assert done.returncode == 2
-    assert options[0] in done.stderr
+    with pytest.raises(CommandError, match=f"argument {options[0]}: .*{re.escape(options[1])}"):
+        call_command("demo_market", *options)
 
 
 def test_a_faster_clock_moves_the_market_faster(start_command):
     _, url = start_command("--port", "0", "--speed", "60")
     with Caller(url) as caller:
         caller.say(*quote_calls("DEMO:BTCUSD", fields=("lp_time",)))
-        times = [message["p"][1]["v"]["lp_time"] for message in caller.messages(3) if message.get("m") == "qsd"]
-    assert times[-1] - times[0] > 60
+        began, first = time.monotonic(), _price_time(caller.until_called("qsd")[-1])
+        caller.until(lambda message: message.get("m") == "qsd" and _price_time(message) > first + 30)
+        assert time.monotonic() - began < 15
 
 
-def test_a_load_under_way_does_not_hold_up_the_end(start_command):
-    process, url = start_command("--port", "0")
-    with Caller(url) as caller:
-        for number, symbol in enumerate(("DEMO:AAPL", "DEMO:MSFT", "DEMO:NVDA", "DEMO:7203", "DEMO:VOD")):
-            caller.say(*chart_calls(symbol, "240", 5_000, session=f"cs_{number}"))
+def _price_time(message: dict) -> int:
+    return message["p"][1]["v"]["lp_time"]
+
+
+@pytest.fixture
+def endless_calendars(tmp_path) -> dict[str, str]:
+    """An environment where whoever asks for an exchange's calendar waits for ever."""
+    library = tmp_path / "exchange_calendars"
+    library.mkdir()
+    (library / "__init__.py").write_text("import threading\n\nthreading.Event().wait()\n")
+    return {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+
+def test_work_that_never_ends_does_not_hold_up_the_end(start_command, endless_calendars):
+    process, url = start_command("--port", "0", environment=endless_calendars)
+    page = url.replace("ws://", "http://").replace("/socket.io/websocket", "/symbol?symbol=DEMO:AAPL&fields=lp")
+    with Caller(url) as caller, ThreadPoolExecutor(1) as pool:
+        caller.say(*chart_calls("DEMO:AAPL", "240", 5_000), *quote_calls("DEMO:AAPL"))
         caller.until_called("series_loading")
-        began = time.monotonic()
+        asked = pool.submit(urllib.request.urlopen, page, timeout=30)
+        caller.say(*chart_calls("DEMO:BTCUSD", "1", 5, session="cs_2"))
+        caller.until_called("series_completed")  # whose calendar is at hand
+        assert not asked.done()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-        assert time.monotonic() - began < 5  # half a second on an idle machine; the promise is ten
+        assert isinstance(asked.exception(10), OSError)
