@@ -15,6 +15,7 @@ import orjson
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.http import parse_etags
 from rest_framework.request import Request
 
 from domain.calendars import get_calendar
@@ -25,6 +26,7 @@ from marketdata.describing import Subject
 from marketdata.documents import instant, seconds
 from marketdata.formats import WRITERS, Format
 from marketdata.freshness import newest_expected
+from marketdata.meta_header import brief
 from marketdata.pages import pages
 from marketdata.rendering import render, render_meta
 from marketdata.selectors import Extent, Place, bounds
@@ -119,7 +121,7 @@ class Answer:
         query = reading.query
         extent = reading.extent()
         about = render_meta(self.subject.about_stream(extent))
-        headers = self._headers(extent, "attachment") | {"X-PocketQuant-Meta": about.decode()}
+        headers = self._headers(extent, "attachment") | {"X-PocketQuant-Meta": brief(about)}
         if self.is_packed:
             headers["Content-Encoding"] = "gzip"
         if self.request.method == "HEAD":
@@ -142,7 +144,7 @@ class Answer:
 
     def _file_name(self, extent: Extent) -> str:
         """``NASDAQ-AAPL_1h_2026-01-05_2026-03-01.csv``: the first day of the page and its end, as far as is known."""
-        query, series = self.subject.reading.query, [known for known in self.subject.series if known]
+        query, series = self.subject.reading.query, [known for known in self.subject.series if known and known.count]
         first, *others = query.symbols
         start, end = bounds(query, 0, extent.begin, extent.after)
         if series:
@@ -159,6 +161,14 @@ class Answer:
         if "format" in self.request.query_params:
             parameters["format"] = self.format.name
         return self.request.build_absolute_uri(f"{self.request.path}?{urlencode(parameters)}")
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Whether the caller has this answer already: ``If-None-Match`` (RFC 9110, 13.1.2) compares weakly, and a ``*`` is
+    whatever there is.
+    """
+    known = request.headers.get("If-None-Match")
+    return known is not None and any(one == "*" or one.removeprefix("W/") == tag for one in parse_etags(known))
 
 
 def tagged(response: HttpResponseBase, tag: str) -> HttpResponseBase:

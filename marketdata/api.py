@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from marketdata.answers import Answer, tagged
+from marketdata.answers import Answer, is_known, tagged
 from marketdata.describing import Subject
 from marketdata.documents import seconds
 from marketdata.forming import NONE, find_forming
@@ -50,7 +50,7 @@ class BarsView(APIView):
         if request.accepted_renderer.format == PAGE:
             return Response(answer.body())
         tag = answer.tag()
-        if tag in request.headers.get("If-None-Match", "").replace("W/", "").split(", "):
+        if is_known(request, tag):
             return tagged(HttpResponse(status=304), tag)
         return tagged(answer.streamed() if found.is_streamed else answer.whole(tag), tag)
 

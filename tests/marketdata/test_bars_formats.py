@@ -17,6 +17,7 @@ from pyarrow import parquet
 from domain.errors import StoreUnavailable
 from domain.interval import Interval
 from marketdata.columns import EXPORTED, FIELDS
+from marketdata.meta_header import MOST_BYTES
 from marketdata.query import parse_cursor
 from marketdata.repository import BarRepository
 from tests.marketdata.builders import START, bar, streamed
@@ -202,6 +203,26 @@ def test_an_unchanged_answer_of_any_format_is_a_304_with_a_tag_of_its_own(reader
     assert len(tags) == len(MEDIA_TYPES)
 
 
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [
+        ("{tag}", 304),
+        ("W/{tag}", 304),
+        ('"other",{tag}', 304),
+        ('W/"other" ,\tW/{tag}', 304),
+        ("*", 304),
+        ('"other", W/"another"', 200),
+        ("{bare}", 200),  # without quotes it is no tag
+        ('"*"', 200),
+        ("", 200),
+    ],
+)
+def test_what_the_caller_has_is_compared_weakly_among_as_many_as_it_names(reader, varied, known, status):
+    tag = ask(reader)["ETag"]
+    asked = {"If-None-Match": known.format(tag=tag, bare=tag.strip('"'))}
+    assert reader.get(URL, {"symbols": BTC, "interval": "1m"}, headers=asked).status_code == status
+
+
 @pytest.mark.parametrize("name", ["json", "csv", "ndjson"])
 def test_text_is_gzipped_for_those_who_take_it_and_has_another_tag_then(reader, store, name):
     store(btc=[bar(n) for n in range(50)])
@@ -280,7 +301,23 @@ def test_a_streamed_answer_says_how_complete_and_fresh_it_is(reader, varied, nam
     data = body(answer)
     if name in ("arrow", "parquet"):
         schema = pyarrow.ipc.open_stream(data).schema if name == "arrow" else parquet.read_schema(io.BytesIO(data))
-        assert orjson.loads(schema.metadata[b"pocketquant"]) == meta
+        assert orjson.loads(schema.metadata[b"pocketquant"]) | {"omitted": {}} == meta
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_what_is_too_much_for_a_header_is_cut_and_counted_and_stands_whole_in_the_file(reader, store, name):
+    store(btc=[bar(2 * n) for n in range(301)])
+    answer = ask(reader, format=name, end=bar(601).open_time.isoformat())
+    assert len(answer["X-PocketQuant-Meta"]) <= MOST_BYTES
+    meta = orjson.loads(answer["X-PocketQuant-Meta"])
+    assert (meta["missing_bars"], meta["missing_omitted"], len(meta["missing"])) == (300, 100, 6)
+    assert meta["omitted"] == {"missing": 194}
+    if name in ("arrow", "parquet"):
+        data = body(answer)
+        schema = pyarrow.ipc.open_stream(data).schema if name == "arrow" else parquet.read_schema(io.BytesIO(data))
+        whole = orjson.loads(schema.metadata[b"pocketquant"])
+        assert len(whole["missing"]) == 200
+        assert whole["missing"][:6] == meta["missing"]
 
 
 def test_more_bars_at_once_are_for_streamed_formats_only(reader, registered):
