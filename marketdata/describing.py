@@ -86,7 +86,7 @@ class Subject:
     def _freshness(self, position: int, instrument: Instrument, known: Series | None) -> dict[str, Any]:
         """How far the stored bars reach, how far they should by now, and how old the forming bar is."""
         expected = newest_expected(instrument, self.reading.query.interval, self.reading.now)
-        last = known.last if known else None
+        last = known.last if known and known.count else None  # an emptied series still says where it ended
         is_current = last is not None and last.timestamp() >= expected.key if expected else None
         return {
             "symbol": instrument.symbol,

@@ -153,7 +153,7 @@ def _recount(
     firsts = _ends(database, session, instrument, interval, None, ASCENDING)
     lasts = _ends(database, session, instrument, interval, None, DESCENDING)
     if not firsts or not lasts:
-        emptied: Document = {"$set": {"count": 0}, "$inc": {"version": 1}}
+        emptied: Document = {"$set": {"count": 0, "updated_at": datetime.now(UTC)}, "$inc": {"version": 1}}
         database[SERIES].update_one(name, emptied | ({"$unset": {"begun": 1}} if difference else {}), session=session)
         return
     changes: Document = {

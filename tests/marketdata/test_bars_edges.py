@@ -8,7 +8,9 @@ import pytest
 
 from domain.interval import Interval
 from marketdata import freshness
+from marketdata.collections import SERIES
 from marketdata.ledger import CoverageLedger
+from marketdata.repository import BarRepository
 from symbols.models import Symbol
 from tests.marketdata.builders import START, bar
 from tests.marketdata.conftest import BTC, ETH
@@ -145,6 +147,21 @@ def test_freshness_says_how_far_bars_reach_and_how_far_they_should(reader, store
 def test_of_a_series_without_bars_freshness_says_just_that(reader, registered):
     fresh = ask(reader)["meta"]["freshness"][0]
     assert (fresh["last"], fresh["is_current"], fresh["updated_at"]) == (None, False, None)
+
+
+def test_of_a_series_emptied_of_its_bars_freshness_says_when_and_no_last_bar(reader, store, registered, mongo_database):
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    store(btc=[bar(open_time=now - timedelta(minutes=n)) for n in range(5)])
+    mongo_database[SERIES].update_many({}, {"$set": {"updated_at": START}})
+    before = ask(reader)["meta"]["freshness"][0]
+    assert (before["is_current"], before["updated_at"]) == (True, "2026-01-05T00:00:00Z")
+    BarRepository(mongo_database).delete(registered[0], Interval.M1, None, None)
+    answer = ask(reader)
+    fresh = answer["meta"]["freshness"][0]
+    assert (answer["bars"], fresh["last"], fresh["is_current"]) == ([], None, False)
+    assert answer["meta"]["updated_at"] == fresh["updated_at"] > before["updated_at"]
+    streamed = reader.get(URL, {"symbols": BTC, "interval": "1m", "format": "csv"})
+    assert streamed["Content-Disposition"] == 'attachment; filename="DEMO-BTCUSD_1m.csv"'
 
 
 @pytest.mark.parametrize(
