@@ -106,7 +106,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_structlog",
     "django_filters",
-    "django_q",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -114,6 +113,7 @@ INSTALLED_APPS = [
     "accounts",
     "symbols",
     "marketdata",
+    "django_q",  # below the app whose command qcluster replaces its own
     "quotes",
     "web",
     "pocketquant",
