@@ -1,9 +1,10 @@
 """What is known of a series' bars, chunk by chunk, at rest: which are stored, and which the provider does not have.
 
 One document a chunk in a clustered collection, named like a bar by symbol, interval and the chunk's start. ``s``,
-``e``, ``x``: bitmaps of the bars that are stored, that the provider did not have when it was asked (last at ``t``), and
-that it still did not have a day later; zlib's bytes, least bit first. ``v`` rises with every change of the chunk's
-bars. ``n``: notes why bars may be missing, as ``[start, end, reason]``.
+``x``: bitmaps of the bars that are stored, and that the provider did not have when it was asked and still not a day
+later; zlib's bytes, least bit first. ``a``: those that it did not have when it was asked once, as ``[asked at,
+bitmap]``, oldest first (documents of before have one such pair, in ``t`` and ``e``). ``v`` rises with every change of
+the chunk's bars. ``n``: notes why bars may be missing, as ``[start, end, reason]``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import bson
@@ -23,10 +24,10 @@ from domain.coverage import chunks_of
 from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata import documents, series
+from marketdata.absences import ASK_AGAIN, Absence, Absences, absent_by, joined, without
 from marketdata.collections import COVERAGE, SERIES
 from marketdata.mongo import Document
 
-ASK_AGAIN = timedelta(days=1)  # for what the provider did not have
 _MOST_NOTES = 50
 
 
@@ -36,16 +37,20 @@ class Chunk:
 
     start: int
     stored: int = 0
-    asked: int = 0
+    absences: Absences = ()
     settled: int = 0
-    asked_at: datetime | None = None
     version: int = 0
     notes: list[tuple[int, int, str]] = field(default_factory=list)
+
+    @property
+    def asked(self) -> int:
+        """What the provider did not have when it was asked once."""
+        return absent_by(self.absences, None)
 
     def store(self, bits: int) -> None:
         """Bars came: they are no longer known to be absent."""
         self.stored |= bits
-        self.asked &= ~bits
+        self.absences = without(self.absences, bits)
         self.settled &= ~bits
         self.version += 1
 
@@ -57,20 +62,14 @@ class Chunk:
     def would_learn(self, wanted: int, asked_at: datetime) -> bool:
         """Whether a complete answer to ``wanted`` tells anything new of those that are absent."""
         absent = wanted & ~self.stored & ~self.settled
-        return bool(absent & ~self.asked or absent & self._due(asked_at))
+        return bool(absent & ~self.asked or absent & absent_by(self.absences, asked_at - ASK_AGAIN))
 
     def learn_absent(self, wanted: int, asked_at: datetime) -> None:
         """The provider answered completely for ``wanted``: those absent it does not have; the second time for good."""
         absent = wanted & ~self.stored & ~self.settled
-        again, fresh = absent & self._due(asked_at), absent & ~self.asked
+        again, fresh = absent & absent_by(self.absences, asked_at - ASK_AGAIN), absent & ~self.asked
         self.settled |= again
-        self.asked = self.asked & ~again | fresh
-        if fresh:
-            self.asked_at = asked_at
-
-    def _due(self, now: datetime) -> int:
-        """What was absent a day ago or longer."""
-        return self.asked if self.asked_at is not None and now - self.asked_at >= ASK_AGAIN else 0
+        self.absences = joined(without(self.absences, again), Absence(asked_at, fresh))
 
     def note(self, start: int, end: int, reason: str) -> bool:
         """Remember why bars of ``[start, end)`` may be missing; the newest are kept. Returns whether it is new."""
@@ -90,12 +89,10 @@ def _unpack(packed: bytes) -> int:
 
 def _encode(identity: bytes, chunk: Chunk) -> Document:
     document: Document = {"_id": identity, "s": _pack(chunk.stored), "v": chunk.version}
-    if chunk.asked:
-        document["e"] = _pack(chunk.asked)
+    if chunk.absences:
+        document["a"] = [[asked_at, _pack(bits)] for asked_at, bits in chunk.absences]
     if chunk.settled:
         document["x"] = _pack(chunk.settled)
-    if chunk.asked_at is not None:
-        document["t"] = chunk.asked_at
     if chunk.notes:
         document["n"] = [list(note) for note in chunk.notes]
     return document
@@ -109,12 +106,16 @@ def _decode(document: bytes) -> Chunk:
     return Chunk(
         start=documents.open_time(document),
         stored=_unpack(values["s"]),
-        asked=_unpack(values.get("e", b"")),
+        absences=_absences(values),
         settled=_unpack(values.get("x", b"")),
-        asked_at=values.get("t"),
         version=values["v"],
         notes=[(start, end, reason) for start, end, reason in values.get("n", ())],
     )
+
+
+def _absences(values: Document) -> Absences:
+    known = values.get("a") or ([[values["t"], values["e"]]] if "e" in values else ())
+    return tuple(Absence(asked_at, _unpack(packed)) for asked_at, packed in known)
 
 
 def read(

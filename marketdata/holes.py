@@ -11,6 +11,7 @@ from itertools import starmap
 from domain.coverage import Hole, Reason, Stretch, chunks_of, parted, stretches
 from domain.instrument import Instrument
 from domain.interval import Interval
+from marketdata.absences import asked_at
 from marketdata.coverage_chunks import Chunk
 from marketdata.documents import seconds
 from marketdata.window import leaves_window_at, window_start
@@ -54,8 +55,9 @@ class Explainer:
     def known_empty(self, stretch: Stretch) -> Hole:
         """Bars that the provider did not have, and may be asked for once more."""
         first, last, bars = stretch
-        asked_at = self._chunk(first).asked_at
-        detail = f"asked {asked_at:%Y-%m-%d %H:%MZ}" if asked_at else ""
+        start, slot = chunks_of(self.interval).place(first)
+        since = asked_at(self._chunk(start).absences, 1 << slot)
+        detail = f"asked {since:%Y-%m-%d %H:%MZ}" if since else ""
         return Hole(first, last + 1, bars, Reason.NONE_AT_PROVIDER, None, detail)
 
     def _within(self, stretch: Stretch) -> Hole:

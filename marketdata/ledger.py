@@ -158,7 +158,9 @@ class CoverageLedger:
         more when a day has passed since it was asked.
         """
         found = self._found(instrument, interval, start, end, now)
-        return [] if found is None else list(self._holes(found, instrument, interval, now, window_bars))
+        if found is None:
+            return []
+        return sorted(self._holes(found, instrument, interval, now, window_bars), key=lambda hole: hole.start)
 
     def days(
         self, instrument: Instrument, interval: Interval, start: datetime, end: datetime, *, now: datetime

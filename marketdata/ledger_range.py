@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from domain.calendars import get_calendar
 from domain.coverage import Expected, chunks_of, expect
 from domain.errors import UnknownCalendar
 from domain.interval import Interval
-from marketdata.coverage_chunks import ASK_AGAIN, Chunk
-
-LATE = timedelta(minutes=5)  # a provider that closes its bars late has done so by then
+from marketdata.absences import ASK_AGAIN, LATE, absent_by
+from marketdata.coverage_chunks import Chunk
 
 
 @dataclass(slots=True)
@@ -63,12 +62,11 @@ class SeriesRange:
         chunks, proven = chunks_of(interval), self._proven_until(interval)
 
         def due(chunk: Chunk) -> int:
-            absent = chunk.asked & ~chunk.stored
-            if not absent or chunk.asked_at is None or now - chunk.asked_at < LATE:
+            if not chunk.absences:
                 return 0
-            if now - chunk.asked_at < ASK_AGAIN:
-                absent &= chunks.mask(chunk.start, proven, chunk.start + chunks.length)
-            return absent
+            again = absent_by(chunk.absences, now - ASK_AGAIN)
+            late = absent_by(chunk.absences, now - LATE) & chunks.mask(chunk.start, proven, chunk.start + chunks.length)
+            return (again | late) & ~chunk.stored
 
         return self._absent(due)
 
