@@ -129,7 +129,7 @@ class ChartSession:
             self._fail(series_id, extent)
             return [loading, self._series_error(series_id, turnaround, reason)]
         self._failed.pop(series_id, None)
-        series = self._series[series_id] = Series(self.name, series_id, turnaround, found, resolution)
+        series = self._series[series_id] = self._new_series(series_id, turnaround, found, resolution)
         if found.symbol not in self._faults.unanswered_symbols:
             self._start_load(series, extent)
         return [loading]
@@ -153,7 +153,7 @@ class ChartSession:
             series.turnaround = turnaround
         else:
             extent = extent if rest and rest[0] else former
-            series = self._series[series_id] = Series(self.name, series_id, turnaround, found, resolution)
+            series = self._series[series_id] = self._new_series(series_id, turnaround, found, resolution)
         self._start_load(series, extent)
         return [loading]
 
@@ -225,6 +225,9 @@ class ChartSession:
             return "resolve error"
         return found
 
+    def _new_series(self, series_id: str, turnaround: str, listing: Listing, resolution: wire.Resolution) -> Series:
+        return Series(self.name, series_id, turnaround, listing, resolution, self._faults)
+
     def _is_one_too_many(self, series_id: str) -> bool:
         known = self._series.keys() | self._failed.keys()
         return series_id not in known and len(known) >= MAX_SERIES
@@ -243,7 +246,7 @@ class ChartSession:
         self.load = Load(run, lambda: [self._failure(series)])
 
     def _completed(self, series: Series, loaded: Loaded, extent: Extent | None = None) -> list[bytes]:
-        packets = series.accept(loaded, self._faults)
+        packets = series.accept(loaded)
         if extent is not None and extent.span:
             shown = (0, series.sent - 1, extent.span, True)
             packets.append(wire.message("series_timeframe", self.name, series.name, series.turnaround, *shown))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from domain.errors import InvalidRequest
+from providers.demo.withheld import withheld_of
 
 ONE_SHOT = (
     "drop",  # the socket ends without a closing handshake
@@ -44,6 +45,8 @@ class Faults:
     series_errors: frozenset[str] = frozenset()  # these have no series
     unanswered_symbols: frozenset[str] = frozenset()  # loads of these begin and never end
     muted_symbols: frozenset[str] = frozenset()  # these trade, but nobody is told: a symbol that died alone
+    withhold: frozenset[str] = frozenset()  # bars that history lacks, as `withheld_of` reads them
+    closing_delay_seconds: float = 0.0  # history shows a bar that has closed only so long after its end
     _injected: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=1_000), repr=False)
     _serial: int = field(default=0, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -95,7 +98,10 @@ def _checked(name: str, value: object) -> object:
         raise InvalidRequest(f"unknown fault {name!r}: use one of {' '.join((*SWITCHES, *ONE_SHOT))}")
     healthy = getattr(_HEALTHY, name)
     if isinstance(healthy, frozenset) and not isinstance(value, str) and hasattr(value, "__iter__"):
-        return frozenset(str(symbol) for symbol in value)
+        found = frozenset(str(entry) for entry in value)
+        for entry in found if name == "withhold" else ():
+            withheld_of(entry)
+        return found
     if isinstance(healthy, bool) or not isinstance(healthy, (int, float)):
         if type(value) is type(healthy):
             return value
@@ -107,7 +113,7 @@ def _checked(name: str, value: object) -> object:
 def _meaning(healthy: object) -> str:
     if isinstance(healthy, bool):
         return "true or false"
-    return "symbols" if isinstance(healthy, frozenset) else "a number from 0 to 3600"
+    return "a list" if isinstance(healthy, frozenset) else "a number from 0 to 3600"
 
 
 def set_from_query(faults: Faults, query: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from providers.demo.faults import Faults
 from providers.demo.instruments import Listing
 from providers.demo.market import DemoMarket
 from providers.demo.randomness import Ints
+from providers.demo.withheld import shown
 
 FLUSH_MS = 250
 
@@ -26,8 +27,17 @@ class Loaded(NamedTuple):
 class Series:
     """Bars of one listing and interval under the ids that the client chose."""
 
-    def __init__(self, session: str, name: str, turnaround: str, listing: Listing, resolution: wire.Resolution) -> None:
+    def __init__(
+        self,
+        session: str,
+        name: str,
+        turnaround: str,
+        listing: Listing,
+        resolution: wire.Resolution,
+        faults: Faults,
+    ) -> None:
         self.session, self.name, self.turnaround = session, name, turnaround
+        self._faults = faults
         self.listing, self.resolution = listing, resolution
         self.is_live = False
         self._first_index, self._last_index = 0, -1
@@ -62,9 +72,20 @@ class Series:
 
     def _rows(self, market: DemoMarket, now_ms: int, count: int | None = None, since: int | None = None) -> Ints:
         interval, months = self.resolution
-        return market.rows(self.listing, interval, now_ms, count=count, since=since, months=months)
+        faults = self._faults
+        if not faults.withhold and not faults.closing_delay_seconds:
+            return market.rows(self.listing, interval, now_ms, count=count, since=since, months=months)
+        rows = shown(
+            market.rows(self.listing, interval, now_ms, since=since, months=months),
+            self.listing,
+            interval,
+            now_ms,
+            withhold=faults.withhold,
+            closing_delay_seconds=faults.closing_delay_seconds,
+        )
+        return rows if count is None else rows[max(len(rows) - count, 0) :]
 
-    def accept(self, loaded: Loaded, faults: Faults) -> list[bytes]:
+    def accept(self, loaded: Loaded) -> list[bytes]:
         """The messages that bring ``loaded`` to the client; bars it already has are not sent again.
 
         Newer bars of a series that was live before are left to `flush`: it tells the last trades of the bar that
@@ -75,19 +96,19 @@ class Series:
             starts = rows[:, table.START]
             newer = rows[starts >= self._last[table.START]]
             rows = rows[starts < self._first_start]
-            messages = self._update(rows, self._first_index - len(rows), loaded.now_ms, faults)
+            messages = self._update(rows, self._first_index - len(rows), loaded.now_ms)
             self._first_index -= len(rows)
             if not self.is_live:
-                messages += self._append(self._last, newer, loaded.now_ms, faults)
+                messages += self._append(self._last, newer, loaded.now_ms)
         else:
-            messages = self._update(rows, 0, loaded.now_ms, faults)
+            messages = self._update(rows, 0, loaded.now_ms)
             self._last_index = len(rows) - 1
             self._last = rows[-1].tolist() if len(rows) else None
         if len(rows):
             self._first_start = int(rows[0, table.START])
         return messages
 
-    def _append(self, last: list[int], rows: Ints, now_ms: int, faults: Faults) -> list[bytes]:
+    def _append(self, last: list[int], rows: Ints, now_ms: int) -> list[bytes]:
         """Bars from ``last``, which the client has, on; ``last`` may have been in progress when it was sent."""
         messages: list[bytes] = []
         if len(rows) and rows[0, table.START] == last[table.START]:
@@ -96,7 +117,7 @@ class Series:
                 self._last = row
                 messages.append(self._du(row, self._last_index))
         if len(rows):
-            messages += self._update(rows, self._last_index + 1, now_ms, faults)
+            messages += self._update(rows, self._last_index + 1, now_ms)
             self._last_index += len(rows)
             self._last = rows[-1].tolist()
         return messages
@@ -152,13 +173,13 @@ class Series:
         data = wire.series_data(self.name, self.turnaround, elements, row[table.END], "nochange")
         return wire.stamped(now_ms, "timescale_update", self.session, data, wire.timescale(elements, self._last_index))
 
-    def _update(self, rows: Ints, first_index: int, now_ms: int, faults: Faults) -> list[bytes]:
+    def _update(self, rows: Ints, first_index: int, now_ms: int) -> list[bytes]:
         elements = wire.bars(self.listing, rows, first_index)
-        if faults.out_of_order_bars and len(elements) > 1:
+        if self._faults.out_of_order_bars and len(elements) > 1:
             elements[-1], elements[-2] = elements[-2], elements[-1]
-        if faults.duplicate_bars and elements:
+        if self._faults.duplicate_bars and elements:
             elements.append(elements[-1])
-        size = max(1, -(-len(elements) // max(faults.updates_per_load, 1)))
+        size = max(1, -(-len(elements) // max(self._faults.updates_per_load, 1)))
         close_time = wire.close_time_of(rows)
         messages = []
         for place in range(0, max(len(elements), 1), size):
