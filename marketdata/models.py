@@ -73,6 +73,12 @@ class SyncRun(models.Model):
         ordering = ("-id",)
         constraints = (
             models.UniqueConstraint(fields=("requested_by", "idempotency_key"), name="one_run_an_idempotency_key"),
+            # Nobody requested these, and to SQL one nobody is not the other. (Nor are runs of people who were removed.)
+            models.UniqueConstraint(
+                fields=("idempotency_key",),
+                condition=Q(kind__in=("schedule", "reconcile")),
+                name="one_run_a_turn_of_a_schedule",
+            ),
         )
         indexes = (models.Index(fields=("state", "-id"), name="sync_run_by_state"),)
 

@@ -48,10 +48,10 @@ class Due(NamedTuple):
     interval: Interval
 
 
-def reconcile(now: datetime) -> str:
+def reconcile(now: datetime, *, key: str | None = None) -> str:
     """Order a run over what is due; in words what it is. Tells splits that were found and not told, too.
 
-    Raises StoreUnavailable.
+    The same ``key``, which names a turn of the schedule, makes no second run. Raises StoreUnavailable.
     """
     store = database()
     announcing.announce_all(store)
@@ -59,15 +59,16 @@ def reconcile(now: datetime) -> str:
     chosen = _chosen(due(store, now))
     if not chosen:
         return "nothing to reconcile"
-    run, _ = runs.start(
+    run, is_new = runs.start(
         runs.Order(
             series=[(one.symbol, one.interval) for one in chosen],
             start=min(one.start for one in chosen),
             kind=SyncRun.Kind.RECONCILE,
             priority=SyncRun.Priority.SOON,
+            idempotency_key=key,
         )
     )
-    return f"run {run.pk}: {len(chosen)} series"
+    return f"run {run.pk}: {len(chosen)} series" if is_new else f"run {run.pk} was made before"
 
 
 def due(store: Database[Document], now: datetime) -> list[Due]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import structlog
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from domain.interval import Interval
@@ -49,7 +50,7 @@ def reconcile(planned: str | None = None) -> str:
     """Bars that closed shortly ago, against the provider's history; and schedules for exchanges that are new."""
     now = timezone.now()
     schedules.make_schedules(now)
-    return reconciling.reconcile(now)
+    return reconciling.reconcile(now, key=f"reconcile {planned}" if planned else None)
 
 
 def _sync(what: str, symbols: Callable[[], Iterable[Symbol]], planned: str | None) -> str:
@@ -73,14 +74,18 @@ def _skip(what: str, earlier: SyncRun, key: str | None) -> str:
     """Not twice at once: what is under way will find what this turn would have found. Kept as a run, to be seen."""
     now = timezone.now()
     words = f"skipped: run {earlier.pk} of {earlier.created_at:%Y-%m-%d %H:%M} UTC is still {earlier.state}"
-    SyncRun.objects.create(
-        kind=SyncRun.Kind.SCHEDULE,
-        state=SyncRun.State.CANCELLED,
-        idempotency_key=key,
-        fingerprint=what,
-        reason=words,
-        started_at=now,
-        finished_at=now,
-    )
+    try:
+        with transaction.atomic():
+            SyncRun.objects.create(
+                kind=SyncRun.Kind.SCHEDULE,
+                state=SyncRun.State.CANCELLED,
+                idempotency_key=key,
+                fingerprint=what,
+                reason=words,
+                started_at=now,
+                finished_at=now,
+            )
+    except IntegrityError:  # another worker has this turn too
+        return f"run {SyncRun.objects.get(kind=SyncRun.Kind.SCHEDULE, idempotency_key=key).pk} was made before"
     log.warning("schedule_skipped", schedule=what, run=earlier.pk, reason=words)
     return words

@@ -6,7 +6,8 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 from django_q.scheduler import scheduler
@@ -168,6 +169,75 @@ def test_a_turn_is_skipped_and_says_so_while_the_one_before_is_under_way(stock):
     scheduled.sync_after_close("XNYS")  # another schedule is not held up
     runs.cancel(first)
     assert scheduled.sync_all(planned=(NOW + timedelta(hours=12)).isoformat()).endswith("26 series")
+
+
+def test_a_skipped_turn_is_told_once_however_often_its_task_comes(stock):
+    scheduled.sync_all(planned=NOW.isoformat())
+    later = (NOW + timedelta(hours=6)).isoformat()
+    words = [scheduled.sync_all(planned=later) for _ in range(3)]
+    skipped = SyncRun.objects.get(state=SyncRun.State.CANCELLED)
+    assert words == [skipped.reason] + 2 * [f"run {skipped.pk} was made before"]
+
+
+def at_once(calls):
+    """What each of the calls returns, in a thread of its own, all begun together."""
+    start, found = threading.Barrier(len(calls)), []
+
+    def run(call):
+        try:
+            start.wait(10)
+            found.append(call())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_two_workers_with_the_same_turn_make_one_run_or_skip_it_once(stock, is_busy):
+    if is_busy:
+        scheduled.sync_all(planned=(NOW - timedelta(hours=6)).isoformat())
+    # Each has seen that the turn is free before either takes it.
+    seen = threading.Barrier(2)
+
+    def turn():
+        if is_busy:
+            return scheduled.sync_all(planned=NOW.isoformat())
+        return scheduled._sync("all symbols", lambda: (seen.wait(10), Symbol.objects.active())[1], NOW.isoformat())
+
+    words = at_once([turn, turn])
+    run = SyncRun.objects.get(idempotency_key=f"all symbols {NOW.isoformat()}")
+    expected = run.reason if is_busy else f"run {run.pk}: 26 series"
+    assert words == sorted([expected, f"run {run.pk} was made before"])
+    assert SyncItem.objects.count() == 26
+    assert SyncRun.objects.count() == 1 + is_busy
+
+
+def test_the_database_itself_lets_a_turn_make_one_run_and_leaves_others_alone(stock):
+    SyncRun.objects.create(kind="schedule", idempotency_key="turn")
+    for kind in ("schedule", "reconcile"):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            SyncRun.objects.create(kind=kind, idempotency_key="turn")
+    for _ in range(2):  # of people who were removed; without a key
+        SyncRun.objects.create(kind="manual", idempotency_key="turn")
+        SyncRun.objects.create(kind="schedule")
+    assert SyncRun.objects.count() == 5
+
+
+def test_of_turns_that_were_doubled_before_the_first_keeps_its_key(transactional_db):
+    MigrationExecutor(connection).migrate([("marketdata", "0004_schedules")])
+    try:
+        for kind, key in 2 * [("schedule", "a"), ("schedule", None), ("reconcile", "b"), ("manual", "a")]:
+            SyncRun.objects.create(kind=kind, idempotency_key=key)
+    finally:
+        MigrationExecutor(connection).migrate([("marketdata", "0005_one_run_a_turn")])
+    keys = list(SyncRun.objects.order_by("id").values_list("idempotency_key", flat=True))
+    assert keys == ["a", None, "b", "a", None, None, None, "a"]
 
 
 def test_one_failing_series_does_not_hold_up_the_next_turn(stock):
