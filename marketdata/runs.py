@@ -127,13 +127,13 @@ def _offer(run: SyncRun) -> None:
 
 
 def pause(run: SyncRun) -> SyncRun:
-    """Start nothing more of it; pages in hand are finished. Raises Conflict if it has ended."""
+    """Start nothing more of it until it is resumed; pages in hand are finished. Raises Conflict if it has ended."""
     return _change(run, (State.RUNNING,), State.PAUSED, same=State.PAUSED)
 
 
 def resume(run: SyncRun) -> SyncRun:
     """Go on where it was paused. Raises Conflict if it has ended."""
-    run = _change(run, (State.PAUSED,), State.RUNNING, same=State.RUNNING)
+    run = _change(run, (State.PAUSED,), State.RUNNING, same=State.RUNNING, reason="")
     runs_outcomes.close(run, timezone.now())
     _offer(run)
     run.refresh_from_db()
@@ -163,7 +163,10 @@ def hand_over(run: SyncRun) -> None:
 
 
 def retry_failed(run: SyncRun) -> SyncRun:
-    """Try what failed, is not whole or was cancelled once more, now. Raises Conflict if there is no such series."""
+    """Try what failed, is not whole or was cancelled once more: now, or once a run that is paused is resumed.
+
+    Raises Conflict if there is no such series.
+    """
     now = timezone.now()
     again = [SyncItem.State.ERROR, SyncItem.State.PARTIAL, SyncItem.State.CANCELLED]
     with transaction.atomic():
@@ -173,9 +176,13 @@ def retry_failed(run: SyncRun) -> SyncRun:
         )
         if not count:
             raise Conflict(f"run {run.pk}: nothing failed, so there is nothing to try again")
-        SyncRun.objects.filter(pk=run.pk).update(state=State.RUNNING, finished_at=None, reason="", owner="")
+        ours = SyncRun.objects.filter(pk=run.pk)
+        waits = f"paused: {count} series are tried again once it is resumed"
+        if not ours.filter(state=State.PAUSED).update(reason=waits):
+            ours.exclude(state=State.PAUSED).update(state=State.RUNNING, finished_at=None, reason="", owner="")
     run.refresh_from_db()
-    _offer(run)
+    if run.state == State.RUNNING:
+        _offer(run)
     return run
 
 

@@ -221,6 +221,21 @@ def test_a_paused_run_does_nothing_and_goes_on_where_it_was(bitcoin):
         runs.pause(run)
 
 
+def test_what_failed_of_a_paused_run_waits_like_the_rest_until_it_is_resumed(bitcoin):
+    run = order(bitcoin, H1, D1)
+    run.items.filter(interval="1h").update(state="error", due_at=None, failures=8)
+    run = runs.retry_failed(runs.pause(run))
+    assert (run.state, run.reason) == ("paused", "paused: 1 series are tried again once it is resumed")
+    assert (states(run), run.items.get(interval="1h").failures) == ({"1h": "pending", "1d": "pending"}, 0)
+    do_queued()
+    assert set(states(run).values()) == {"pending"}
+    run = runs.resume(run)
+    assert (run.state, run.reason) == ("running", "")
+    do_queued()
+    run.refresh_from_db()
+    assert run.state == "completed"
+
+
 def test_a_cancelled_run_ends_and_may_be_tried_again(bitcoin):
     run = runs.cancel(order(bitcoin, H1, D1))
     assert (run.state, set(states(run).values())) == ("cancelled", {"cancelled"})
