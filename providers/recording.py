@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from domain.bulk import BulkFold
 from domain.instrument import Instrument
 from domain.tick import Tick, tick_key
+from providers.tick_columns import PriceOf
 from providers.tick_doubts import Doubts
-from providers.tick_file import DECIMALS, PriceOf, TickColumns, TickReader
+from providers.tick_file import DECIMALS, TickColumns, TickReader
 
 Heard = Callable[[int], None]  # is told how many ticks were read so far
 
