@@ -2,6 +2,7 @@
 import { parseBar } from "#bars";
 import { Canvas } from "#canvas";
 import { ClockView } from "#clock";
+import { CoverageView } from "#coverage";
 import { FeedView } from "#feed";
 import { isoTime } from "#history";
 import { LegendView } from "#legend";
@@ -31,6 +32,7 @@ class ChartPage {
     this.legend = new LegendView(look);
     this.table = new TableView(look);
     this.panel = new PanelView({ seriesUrl, barsUrl, symbol });
+    this.coverage = new CoverageView({ symbol });
     this.head = new HeadView(look.decimals);
     this.watchlist = new WatchlistView();
     const on = { onNearStart: () => this.loader.loadOlder(), onView: (view) => this.viewed(view), onPoint: (time) => this.pointed(time) };
@@ -83,11 +85,13 @@ class ChartPage {
 
   began() {
     this.changed();
+    this.coverage.hide();
     this.states.showLoading(`Loading ${this.navigation.choice().title} bars of ${this.symbol}…`);
   }
 
   settled() {
     this.changed();
+    this.coverage.show(this.interval);
     if (this.bars.length) {
       this.states.hide();
       this.canvas.showNewest();
@@ -127,6 +131,7 @@ class ChartPage {
     else if (isOurs && message.type === "bar" && message.interval === this.interval) this.#put(message.bar, message.state);
     else if (isOurs && message.type === "status") this.feed.setStatus(message);
     else if (message.type === "history") this.#history(message);
+    if (isOurs && message.type === "gap") this.coverage.refresh();
     if (isOurs && (verdict === "jump" || message.type === "gap")) this.loader.catchUp(from);
   }
 
@@ -143,6 +148,7 @@ class ChartPage {
     if (!interval || interval === SPARK_INTERVAL) this.watchlist.refill(symbol, this.loader.barsUrl);
     if (symbol !== this.symbol || (interval && interval !== this.interval)) return;
     this.panel.refresh(this.interval);
+    this.coverage.refresh();
     this.loader.refetch(Date.parse(first) / 1000, Date.parse(last) / 1000);
   }
 

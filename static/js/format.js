@@ -41,6 +41,12 @@ export function percent(value) {
   return isMissing(value) ? NONE : `${signed(value, 2)}${NO_BREAK_SPACE}%`;
 }
 
+/** `99.6 %` of a share between 0 and 1: cut, not rounded, so that a hundred is said of what is whole only. */
+export function share(value) {
+  if (isMissing(value)) return NONE;
+  return `${value === 1 ? "100" : (Math.trunc(value * 1000) / 10).toFixed(1)}${NO_BREAK_SPACE}%`;
+}
+
 /** `▼ −1.42 (−0.37 %)` */
 export function change(value, ofHundred, decimals) {
   if (isMissing(value)) return "";

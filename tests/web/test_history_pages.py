@@ -46,13 +46,6 @@ def test_the_matrix_shows_shares_gaps_and_what_was_never_asked_for(reader, hours
     assert 'data-shade="never"' in page
 
 
-def test_a_share_is_a_hundred_only_if_it_is_whole():
-    from web.views.coverage import share_text
-
-    assert share_text(1.0) == "100"
-    assert share_text(0.99999) == "99.9"
-
-
 def test_a_series_says_what_is_missing_why_and_until_when(reader, hours):
     page = reader.get(f"/coverage/{BTC}", {"interval": "1h"}).content.decode()
     assert page.count("not asked") == 2
@@ -71,11 +64,15 @@ def test_a_series_that_was_never_asked_for_offers_its_history(reader):
 def test_filling_starts_a_run_and_shows_it(reader, hours):
     answer = reader.post(f"/coverage/{BTC}/fill/", {"interval": "1h"})
     run = SyncRun.objects.get(kind=SyncRun.Kind.MANUAL)
-    assert answer.headers["Location"] == f"/sync/{run.pk}/"
+    assert answer.headers["Location"] == f"/sync/{run.pk}/"  # as a browser's form asks
     item = SyncItem.objects.get(run=run)
     assert (item.symbol.code, item.interval, run.requested_by.username) == (BTC, "1h", "reader")
     page = reader.get(f"/sync/{run.pk}/").content.decode()
     assert f"{BTC} 1h" in page
+    told = reader.post(f"/coverage/{BTC}/fill/", {"interval": "1h"}, headers={"accept": "application/json"})
+    assert told.status_code == 202
+    assert reader.get(told.json()["url"]).json()["items"][0]["symbol"] == BTC
+    assert reader.get(told.json()["page"]).status_code == 200
     assert 'http-equiv="refresh"' in page
 
 

@@ -51,6 +51,14 @@ def percent(value: float | None) -> str:
     return NONE if value is None else f"{_signed(value, 2)}{NO_BREAK_SPACE}%"
 
 
+@register.filter
+def share(value: float | None) -> str:
+    """``99.6 %`` of a share between 0 and 1: cut, not rounded, so that a hundred is said of what is whole only."""
+    if value is None:
+        return NONE
+    return f"{'100' if value == 1 else f'{int(value * 1_000) / 10:.1f}'}{NO_BREAK_SPACE}%"
+
+
 def change(value: float | None, of_hundred: float | None, decimals: int) -> str:
     """``▼ −1.42 (−0.37 %)``: colour is never alone, and neither is the sign."""
     if value is None:

@@ -13,9 +13,9 @@ register = template.Library()
 CHART_LIBRARY = "vendor/lightweight-charts-5.2.1.mjs"
 # Every module that another one imports; node finds the same ones through static/js/package.json.
 MODULES = (
-    "backoff", "bars", "canvas", "clock", "ema", "feed", "find", "format", "gaps", "hatch", "history", "legend",
-    "live", "loader", "navigation", "panel", "quotes", "scale", "sequence", "shortcuts", "states", "table", "theme",
-    "toast", "zones",
+    "api", "backoff", "bars", "canvas", "clock", "coverage", "ema", "feed", "find", "format", "gaps", "hatch",
+    "history", "legend", "live", "loader", "navigation", "panel", "poll", "quotes", "scale", "sequence", "shortcuts",
+    "states", "table", "theme", "toast", "zones",
 )  # fmt: skip
 
 

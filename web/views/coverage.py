@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -22,6 +23,7 @@ from marketdata.ledger import DayCoverage
 from marketdata.models import SyncRun
 from symbols.models import Symbol
 from web.intervals import interval_choice, interval_choices
+from web.templatetags.figures import NO_BREAK_SPACE, share
 
 SYMBOLS_A_PAGE = 50
 _DAYS_SHOWN = 120
@@ -71,16 +73,12 @@ def _cell(found: SeriesCoverage) -> Cell:
         return Cell(found.interval, "·", "none", False, "nothing is expected yet")
     title = f"{coverage.stored:,} of {coverage.expected - coverage.empty:,} bars"
     title += f", {coverage.missing:,} missing" if coverage.missing else ""
-    return Cell(found.interval, share_text(coverage.share), _shade(coverage.share), coverage.missing > 0, title)
+    text = share(coverage.share).partition(NO_BREAK_SPACE)[0]
+    return Cell(found.interval, text, _shade(coverage.share), coverage.missing > 0, title)
 
 
-def share_text(share: float) -> str:
-    """Cut, not rounded: a hundred is said of what is whole only."""
-    return "100" if share == 1 else f"{int(share * 1_000) / 10:.1f}"
-
-
-def _shade(share: float) -> str:
-    return next(name for least, name in _SHADES if share >= least)
+def _shade(part: float) -> str:
+    return next(name for least, name in _SHADES if part >= least)
 
 
 @never_cache
@@ -122,14 +120,14 @@ def _details(symbol: Symbol, interval: Interval, *, verifies: bool) -> dict[str,
 
 def _strip(day: DayCoverage) -> Strip:
     wanted = day.expected - day.empty
-    share = 1.0 if wanted == 0 else day.stored / wanted
+    part = 1.0 if wanted == 0 else day.stored / wanted
     date = f"{instant(day.day):%Y-%m-%d}"
-    return Strip(date, _shade(share), share < 1, f"{date}: {day.stored:,} of {wanted:,} bars")
+    return Strip(date, _shade(part), part < 1, f"{date}: {day.stored:,} of {wanted:,} bars")
 
 
 @require_POST
 def fill(request: HttpRequest, code: str) -> HttpResponse:
-    """Have what is missing of a series fetched; shows the run."""
+    """Have what is missing of a series fetched; shows the run, or tells a script that asks for JSON where it is."""
     symbol = get_object_or_404(Symbol.objects.active(), code=code)
     try:
         interval = Interval.parse(request.POST.get("interval", ""))
@@ -142,4 +140,7 @@ def fill(request: HttpRequest, code: str) -> HttpResponse:
         positions=[-1],  # somebody looks at it: before the first syncs of symbols that were just added
     )
     run, _ = runs.start(order)
+    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+        addresses = {"url": reverse("sync-run", args=[run.pk]), "page": reverse("sync-page", args=[run.pk])}
+        return JsonResponse(addresses, status=202)
     return redirect("sync-page", run.pk)
