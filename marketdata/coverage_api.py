@@ -29,7 +29,6 @@ _PARAMETERS = [
     OpenApiParameter("end", str, description="not included; `now` without"),
     OpenApiParameter("limit", int, description=f"symbols a page, 1 to {MOST_SYMBOLS}; {DEFAULT_SYMBOLS} without"),
     OpenApiParameter("offset", int, description="symbols to leave out first"),
-    OpenApiParameter("verify", bool, description="compare with the stored bars first, which takes longer"),
 ]
 
 
@@ -112,7 +111,6 @@ class CoverageView(APIView):
                 now=question.now,
                 start=question.start,
                 end=question.end,
-                verifies=question.verifies,
                 lists_holes=is_one,
             )
         )
@@ -154,7 +152,6 @@ class GapsView(APIView):
             now=question.now,
             start=question.start,
             end=question.end,
-            verifies=question.verifies,
         )
         page = found[question.offset : question.offset + question.limit]
         return answered(question.page(request, len(found), [gap_values(gap) for gap in page]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,8 +20,7 @@ from symbols.models import Symbol
 from symbols.parameters import unknown_parameters
 from symbols.services import normal_code
 
-KNOWN = frozenset({"symbols", "symbol", "interval", "start", "end", "limit", "offset", "verify", "format"})
-_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+KNOWN = frozenset({"symbols", "symbol", "interval", "start", "end", "limit", "offset", "format"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +34,6 @@ class Question:
     end: datetime | None
     limit: int
     offset: int
-    verifies: bool
 
     def page(self, request: Request, count: int, results: list[dict[str, Any]]) -> dict[str, Any]:
         following = self.offset + self.limit
@@ -50,7 +48,7 @@ def read_question(
     """Raises ValidationError naming every mistake by its parameter, UnknownSymbol."""
     problems = unknown_parameters(parameters, known)
     values: dict[str, Any] = {}
-    for name, read in {
+    readers: dict[str, Callable[[str], Any]] = {
         "start": lambda text: parse_moment(text, now),
         "end": lambda text: parse_moment(text, now),
         "interval": lambda text: [Interval.parse(each) for each in text.split(",")],
@@ -58,8 +56,8 @@ def read_question(
         "symbol": lambda text: [normal_code(code) for code in text.split(",") if code.strip()],
         "limit": lambda text: _whole(text, 1, most),
         "offset": lambda text: _whole(text, 0, 10**6),
-        "verify": _truth,
-    }.items():
+    }
+    for name, read in readers.items():
         if name in parameters:
             try:
                 values[name] = read(str(parameters[name]))
@@ -78,7 +76,6 @@ def read_question(
         end=end,
         limit=values.get("limit", default),
         offset=values.get("offset", 0),
-        verifies=values.get("verify", False),
     )
 
 
@@ -86,12 +83,6 @@ def _whole(text: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 9 and least <= int(text) <= most):
         raise InvalidRequest(f"a whole number from {least} to {most:,}, not {text[:20]!r}")
     return int(text)
-
-
-def _truth(text: str) -> bool:
-    if text not in _TRUTH:
-        raise InvalidRequest("write true or false")
-    return _TRUTH[text]
 
 
 def _symbols(codes: list[str] | None) -> list[Symbol]:

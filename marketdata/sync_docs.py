@@ -25,7 +25,8 @@ while session.get(run["url"]).json()["state"] == "running":
 ```"""
 KEY = "The same key with the same body gives the same run, so that a request may safely be sent again."
 ACTIONS = """`pause` starts nothing more, `resume` goes on, `cancel` ends the run (what is stored stays), `retry` tries
-what failed, is not whole or was cancelled once more: at once, or where the run is paused, when it is resumed. 409 if the run's state does not allow it."""
+what failed, is not whole or was cancelled once more: at once, or where the run is paused, when it is resumed. 409 if
+the run's state does not allow it."""
 EXAMPLES = [
     OpenApiExample("One symbol", value={"symbols": ["DEMO:BTCUSD"], "intervals": ["1h", "1d"]}, request_only=True),
     OpenApiExample(

@@ -17,7 +17,7 @@ from symbols.parameters import unknown_parameters
 INTERVALS = [interval.value for interval in Interval]
 
 
-class _Strict(serializers.Serializer[Any]):
+class Strict(serializers.Serializer[Any]):
     """Refuses fields it does not know, with the nearest name."""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -49,7 +49,7 @@ def _words(help_text: str) -> serializers.ListField:
     return serializers.ListField(child=child, required=False, default=list, max_length=1_000, help_text=help_text)
 
 
-class SyncFilterSerializer(_Strict):
+class SyncFilterSerializer(Strict):
     """Which symbols of the registry; several values of a field mean "or", several fields "and"."""
 
     exchange = _words("codes such as NASDAQ")
@@ -58,7 +58,7 @@ class SyncFilterSerializer(_Strict):
     status = _words("active or unresolved")
 
 
-class SyncOrderSerializer(_Strict):
+class SyncOrderSerializer(Strict):
     symbols = serializers.ListField(
         child=serializers.CharField(max_length=120),
         required=False,

@@ -11,7 +11,7 @@ from django.test import Client
 
 from domain.interval import Interval
 from marketdata import documents
-from marketdata.collections import BARS
+from marketdata.collections import BARS, COVERAGE, SERIES
 from marketdata.repository import BarRepository
 from providers.demo import demo_instruments
 from symbols.models import Symbol
@@ -62,13 +62,27 @@ def test_the_matrix_holds_every_symbol_at_every_interval(reader: Client, hours: 
     assert (never["share"], never["first"], never["start"]) == (None, None, None)
 
 
+def delete_by_hand(database: Any, hours: list[datetime]) -> None:
+    symbol = Symbol.objects.with_code(BTC)
+    keys = [documents.key(symbol.pk, Interval.H1, int(moment.timestamp())) for moment in hours]
+    database[BARS].delete_many({"_id": {"$in": keys}})
+
+
+def verify(reader: Client, **body: Any) -> Any:
+    return reader.post("/api/v1/coverage/verify", body, content_type="application/json")
+
+
 def test_bars_deleted_by_hand_are_exactly_the_gaps_once_it_is_verified(
     reader: Client, hours: list[datetime], mongo_database: Any
 ) -> None:
-    symbol = Symbol.objects.with_code(BTC)
-    keys = [documents.key(symbol.pk, Interval.H1, int(hours[n].timestamp())) for n in (10, 11, 50)]
-    mongo_database[BARS].delete_many({"_id": {"$in": keys}})
-    found = get(reader, "coverage", symbol=BTC, interval="1h", end=after(hours), verify="true")
+    delete_by_hand(mongo_database, [hours[n] for n in (10, 11, 50)])
+    answer = verify(reader, symbols=[BTC], intervals=["1h"])
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "as_of": answer.json()["as_of"], "wrong": 3, "results": [{"symbol": BTC, "interval": "1h", "wrong": 3}]
+    }  # fmt: skip
+    assert verify(reader, symbols=[BTC]).json()["wrong"] == 0
+    found = get(reader, "coverage", symbol=BTC, interval="1h", end=after(hours))
     [series] = found["results"]
     assert (series["missing"], series["stored"], series["bars"]) == (3, 97, 97)
     assert [(hole["start"], hole["bars"], hole["reason"]) for hole in found["holes"]] == [
@@ -77,6 +91,48 @@ def test_bars_deleted_by_hand_are_exactly_the_gaps_once_it_is_verified(
     ]
     assert sum(day["expected"] - day["stored"] for day in found["days"]) == 3
     assert all(hole["recoverable_until"] for hole in found["holes"])
+
+
+def test_only_the_range_that_was_asked_for_is_verified(
+    reader: Client, hours: list[datetime], mongo_database: Any
+) -> None:
+    instrument = Symbol.objects.with_code(BTC).instrument()
+    old = bar(0, instrument=instrument, interval=Interval.H1, open_time=hours[0] - timedelta(days=200))
+    BarRepository(mongo_database).save(instrument, Interval.H1, [old])
+    delete_by_hand(mongo_database, [old.open_time, hours[-1]])
+    asked = {"symbols": [BTC], "intervals": ["1h"], "start": hours[0].isoformat()}
+    assert [verify(reader, **asked).json()["wrong"] for _ in range(2)] == [1, 0]
+    assert verify(reader, symbols=[BTC], intervals=["1h"]).json()["wrong"] == 1
+
+
+def test_looking_changes_nothing(reader: Client, hours: list[datetime], mongo_database: Any) -> None:
+    delete_by_hand(mongo_database, hours[10:12])
+    before = [list(mongo_database[name].find()) for name in (SERIES, COVERAGE)]
+    found = get(reader, "coverage", symbol=BTC, interval="1h", end=after(hours))
+    assert found["results"][0]["missing"] == 0
+    get(reader, "gaps", symbol=BTC)
+    assert [list(mongo_database[name].find()) for name in (SERIES, COVERAGE)] == before
+    for path in ("coverage", "gaps"):
+        assert reader.get(f"/api/v1/{path}", {"symbol": BTC, "verify": "true"}).status_code == 400
+    assert reader.get("/api/v1/coverage/verify").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({}, 400, "symbols"),
+        ({"symbols": []}, 400, "symbols"),
+        ({"symbols": [BTC], "interval": "1h"}, 400, "intervals"),
+        ({"symbols": [BTC], "intervals": ["7m"]}, 400, "7m"),
+        ({"symbols": [BTC], "start": "now", "end": "-1d"}, 400, "start is after end"),
+        ({"symbols": ["DEMO:NOBODY"]}, 404, "not registered"),
+        ({"symbols": [one.symbol for one in demo_instruments()]}, 400, "choose fewer"),
+    ],
+)
+def test_what_cannot_be_verified_says_why(reader: Client, body: dict[str, Any], status: int, words: str) -> None:
+    answer = verify(reader, **body)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert words in answer.json()["detail"]
 
 
 def test_gaps_come_with_the_nearest_deadline_first(reader: Client, hours: list[datetime], mongo_database: Any) -> None:
@@ -108,7 +164,6 @@ def test_symbols_come_a_page_at_a_time(reader: Client) -> None:
         ({"interval": "7m"}, 400, "interval"),
         ({"limit": "0"}, 400, "limit"),
         ({"limit": "9" * 400}, 400, "limit"),
-        ({"verify": "yes"}, 400, "true or false"),
         ({"start": "2026-01-05T14:30"}, 400, "zone"),
         ({"start": "now", "end": "-1d"}, 400, "start is after end"),
         ({"symbls": BTC}, 400, "symbols"),
@@ -127,3 +182,4 @@ def test_what_cannot_be_asked_says_why(
 def test_strangers_are_told_nothing(client: Client) -> None:
     assert client.get("/api/v1/coverage").status_code == 401
     assert client.get("/api/v1/gaps").status_code == 401
+    assert verify(client, symbols=[BTC]).status_code == 401

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from domain.interval import Interval
+from marketdata.collections import BARS
 from marketdata.models import SyncItem, SyncRun
 from marketdata.repository import BarRepository
 from providers.demo import demo_instruments
@@ -51,8 +52,16 @@ def test_a_series_says_what_is_missing_why_and_until_when(reader, hours):
     assert page.count("not asked") == 2
     assert "Day by day" in page
     assert ">Fill<" in page
-    verified = reader.get(f"/coverage/{BTC}", {"interval": "1h", "verify": ""}).content.decode()
+
+
+def test_the_ledger_is_compared_with_the_stored_bars_by_post_alone(reader, hours, mongo_database):
+    page = f"/coverage/{BTC}?interval=1h"
+    assert "compared with every stored bar" not in reader.get(f"{page}&verify").content.decode()
+    mongo_database[BARS].delete_many({})
+    assert "<dt>Stored bars</dt><dd>97</dd>" in reader.get(page).content.decode()
+    verified = reader.post(page).content.decode()
     assert "compared with every stored bar" in verified
+    assert "<dt>Stored bars</dt><dd>0</dd>" in verified
 
 
 def test_a_series_that_was_never_asked_for_offers_its_history(reader):

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from domain.errors import StoreUnavailable, UnsupportedInterval
 from domain.interval import Interval
@@ -82,8 +82,9 @@ def _shade(part: float) -> str:
 
 
 @never_cache
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def series(request: HttpRequest, code: str) -> HttpResponse:
+    """One series. By POST the ledger is compared with the stored bars first, which mends it."""
     symbol = get_object_or_404(Symbol.objects.select_related("exchange"), code=code)
     try:
         interval = Interval.parse(request.GET.get("interval", Interval.M1))
@@ -96,7 +97,7 @@ def series(request: HttpRequest, code: str) -> HttpResponse:
         "intervals": interval_choices(),
     }
     try:
-        context |= _details(symbol, interval, verifies="verify" in request.GET)
+        context |= _details(symbol, interval, verifies=request.method == "POST")
     except StoreUnavailable as error:
         context["away"] = str(error)
     return render(request, "web/coverage_series.html", context)
