@@ -19,6 +19,8 @@ Document = dict[str, Any]
 # A bar is acknowledged once it is in the journals of a majority, so no kill and no power cut takes it back.
 ACKNOWLEDGED = WriteConcern("majority", j=True, wtimeout=20_000)
 _HEARTBEAT_MS = 2_000
+# So long a page, a worker or a stop waits where no server answers; what matters is tried again anyway.
+_PATIENCE_MS = 3_000
 
 _databases: dict[int, Database[Document]] = {}
 
@@ -39,7 +41,7 @@ def database() -> Database[Document]:
     return known
 
 
-def connect(uri: str, *, timeout_ms: int = 5_000) -> MongoClient[Document]:
+def connect(uri: str, *, timeout_ms: int = _PATIENCE_MS) -> MongoClient[Document]:
     """A client of ``uri`` whose transactions work. Raises StoreUnavailable.
 
     A server that accepts and then hangs is known by its heartbeat, which ends what is being waited for.

@@ -37,7 +37,7 @@ SWEEP_SECONDS = 0.05
 HEARTBEAT_SECONDS = 5.0
 RECONCILE_SECONDS = 3.0
 WATCH_SECONDS = 2.0
-DRAIN_SECONDS = 5.0  # what is unsaved then is in the checkpoint, which is on disk before
+DRAIN_SECONDS = 3.5  # what is unsaved then is in the checkpoint, which is on disk before
 
 log = structlog.get_logger(__name__)
 _AWAY = (RedisError, OSError)
