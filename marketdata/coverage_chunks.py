@@ -141,6 +141,13 @@ def read(
         yield _decode(document)
 
 
+def read_one(
+    database: Database[Document], session: ClientSession, instrument: Instrument, interval: Interval, start: int
+) -> Chunk:
+    """The chunk at ``start``, which may be empty."""
+    return next(read(database, instrument, interval, start, start + 1, session=session), Chunk(start))
+
+
 def versions(
     database: Database[Document], instrument: Instrument, interval: Interval, start: int, end: int
 ) -> dict[int, int]:

@@ -9,7 +9,7 @@ from domain.errors import UnknownCalendar
 from domain.instrument import Instrument
 from domain.interval import Interval
 from domain.spans import DAY, Window
-from marketdata.ledger import GRACE_SECONDS
+from marketdata.ledger_range import GRACE_SECONDS
 
 # Looked at one after the other: few windows in an open market, and yet far enough for the longest holiday or month.
 _DAYS_BACK = (1, 5, 20, 100)

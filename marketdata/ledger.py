@@ -6,25 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from domain.coverage import Hole, Reason, chunks_of, stretches
+from domain.coverage import Hole, chunks_of, stretches
 from domain.instrument import Instrument
 from domain.interval import Interval
 from domain.spans import DAY
 from marketdata import coverage_chunks, series, tallies, upkeep
-from marketdata.collections import SERIES, ensure
+from marketdata.collections import SERIES
 from marketdata.coverage_chunks import Chunk
 from marketdata.documents import seconds
 from marketdata.holes import Explainer
-from marketdata.ledger_range import SeriesRange, expected_bars
+from marketdata.ledger_range import GRACE_SECONDS, SeriesRange, expected_bars
 from marketdata.mongo import Document, unavailable
 from marketdata.tallies import Tally
-from marketdata.transact import transact
 
-# A bar that closed this recently may be on its way.
-GRACE_SECONDS = 120
 _MOST_HOLES = 200
 
 
@@ -180,60 +176,6 @@ class CoverageLedger:
                     days.append(DayCoverage(day, *counts))
         return days
 
-    def note_asked(
-        self,
-        instrument: Instrument,
-        interval: Interval,
-        start: datetime,
-        end: datetime,
-        *,
-        asked_at: datetime,
-        truncated_before: datetime | None = None,
-        reason: str = "",
-    ) -> int:
-        """The provider answered completely for ``[start, end)``: what is absent and closed two minutes before it was
-        asked, it does not have. Returns how many bars that is.
-
-        Where it does not reach back to ``start`` (``truncated_before``) only what is later counts; ``reason`` is kept.
-        """
-        ensure(self._database)
-        self._bring_up(self._known(instrument, interval), instrument, interval)
-        is_cut = truncated_before is not None and Reason.NONE_AT_PROVIDER not in reason
-        lower = seconds(max(start, truncated_before)) if is_cut and truncated_before else seconds(start)
-        upper = min(seconds(end), seconds(asked_at))
-        self._note_truncated(instrument, interval, truncated_before, reason)
-        closed_by = seconds(asked_at) - instrument.delay_seconds - GRACE_SECONDS
-        expected = expected_bars(instrument.calendar, interval, lower, upper, closed_by)
-        with unavailable():
-            known = {one.start: one for one in coverage_chunks.read(self._database, instrument, interval, lower, upper)}
-        absent = 0
-        for chunk_start, bits in expected.bits.items():
-            chunk = known.get(chunk_start, Chunk(chunk_start))
-            absent += (bits & ~chunk.stored & ~chunk.settled).bit_count()
-            if chunk.would_learn(bits, asked_at):
-                transact(
-                    self._database,
-                    lambda session, at=chunk_start, wanted=bits: self._note_absent(  # type: ignore[misc]  # binds them
-                        session, instrument, interval, at, wanted, asked_at
-                    ),
-                    about=f"{instrument.symbol} {interval}",
-                )
-        return absent
-
-    def note_reason(
-        self, instrument: Instrument, interval: Interval, start: datetime, end: datetime, reason: str
-    ) -> None:
-        """Say why bars of ``[start, end)`` may be missing, as far as they are."""
-        ensure(self._database)
-
-        def work(session: ClientSession, at: int) -> None:
-            chunk = self._chunk(session, instrument, interval, at)
-            if chunk.note(seconds(start), seconds(end), reason):
-                coverage_chunks.write_known(self._database, session, instrument, interval, chunk)
-
-        for at in chunks_of(interval).starts(seconds(start), seconds(end)):
-            transact(self._database, lambda session, at=at: work(session, at), about=f"{instrument.symbol} {interval}")  # type: ignore[misc]  # binds it
-
     def verify(
         self,
         instrument: Instrument,
@@ -242,23 +184,15 @@ class CoverageLedger:
         end: datetime | None = None,
     ) -> int:
         """Compare the bitmaps with the bars that are there and mend them; returns how many bits were wrong."""
-        ensure(self._database)
         lower, upper = (None if each is None else seconds(each) for each in (start, end))
-        wrong = upkeep.verify(self._database, instrument, interval, lower, upper)
-        if start is None and end is None:
-            with unavailable():
-                self._database[SERIES].update_one(
-                    {"_id": series.identity(instrument, interval)}, {"$set": {"mapped": True}}
-                )
-        return wrong
+        return upkeep.verify(self._database, instrument, interval, lower, upper)
 
     def check(self, instrument: Instrument, interval: Interval, start: datetime | None, end: datetime | None) -> int:
         """``verify`` only where another number of bars is stored than the bitmaps say: a fraction of its cost."""
         lower, upper = (None if each is None else seconds(each) for each in (start, end))
         if lower is not None and upper is not None and lower >= upper:
             return 0
-        with unavailable():
-            is_whole = upkeep.is_whole(self._database, instrument, interval, lower, upper)
+        is_whole = upkeep.is_whole(self._database, instrument, interval, lower, upper)
         return 0 if is_whole else self.verify(instrument, interval, start, end)
 
     # What is stored and what is expected
@@ -267,11 +201,6 @@ class CoverageLedger:
         self, instrument: Instrument, interval: Interval, start: datetime | None, end: datetime, now: datetime
     ) -> SeriesRange | None:
         return self._range(self._known(instrument, interval), instrument, interval, start, end, now)
-
-    def _bring_up(self, known: Document | None, instrument: Instrument, interval: Interval) -> None:
-        """What was stored before there were bitmaps gets them now."""
-        if known is not None and not known.get("mapped"):
-            self.verify(instrument, interval)
 
     def _known(self, instrument: Instrument, interval: Interval) -> Document | None:
         with unavailable():
@@ -288,7 +217,7 @@ class CoverageLedger:
         *,
         reads_chunks: bool = True,
     ) -> SeriesRange | None:
-        self._bring_up(known, instrument, interval)
+        upkeep.bring_up(self._database, known, instrument, interval)
         begins = start if start is not None else _begun(known)
         if begins is None:
             return None
@@ -308,35 +237,6 @@ class CoverageLedger:
             last=seconds(known["last"]) if known and has_bars else upper,
             told_until=seconds(known["unconfirmed"]) if known and has_bars and "unconfirmed" in known else None,
         )
-
-    def _chunk(self, session: ClientSession, instrument: Instrument, interval: Interval, at: int) -> Chunk:
-        found = coverage_chunks.read(self._database, instrument, interval, at, at + 1, session=session)
-        return next(found, Chunk(at))
-
-    def _note_absent(
-        self,
-        session: ClientSession,
-        instrument: Instrument,
-        interval: Interval,
-        at: int,
-        wanted: int,
-        asked_at: datetime,
-    ) -> None:
-        chunk = self._chunk(session, instrument, interval, at)
-        if chunk.would_learn(wanted, asked_at):
-            chunk.learn_absent(wanted, asked_at)
-            coverage_chunks.write_known(self._database, session, instrument, interval, chunk)
-
-    def _note_truncated(
-        self, instrument: Instrument, interval: Interval, truncated_before: datetime | None, reason: str
-    ) -> None:
-        if truncated_before is None:
-            return
-        with unavailable():
-            self._database[SERIES].update_one(
-                {"_id": series.identity(instrument, interval)},
-                {"$set": {"truncated_before": truncated_before, "truncated_reason": reason}},
-            )
 
     def _holes(
         self, found: SeriesRange, instrument: Instrument, interval: Interval, now: datetime, window_bars: int | None

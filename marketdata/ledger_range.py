@@ -13,6 +13,8 @@ from domain.interval import Interval
 from marketdata.absences import ASK_AGAIN, LATE, absent_by
 from marketdata.coverage_chunks import Chunk
 
+GRACE_SECONDS = 120  # a bar that closed this recently may be on its way
+
 
 @dataclass(slots=True)
 class SeriesRange:

@@ -13,7 +13,7 @@ from domain.instrument import Instrument
 from marketdata.columns import Found
 from marketdata.documents import Row, instant
 from marketdata.filling import Filling
-from marketdata.ledger import GRACE_SECONDS
+from marketdata.ledger_range import GRACE_SECONDS
 from marketdata.query import BarsQuery
 from marketdata.repository import BATCH, BarRepository
 

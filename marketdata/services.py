@@ -14,6 +14,7 @@ from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata.announcing import announce
 from marketdata.documents import instant, seconds
+from marketdata.learning import note_asked
 from marketdata.ledger import CoverageLedger
 from marketdata.mongo import Document, database
 from marketdata.plan import PlannedRequest, SeriesPlan, plan_series
@@ -103,7 +104,8 @@ class SeriesSync:
                 **saved._asdict(), first=result.first or page[0].open_time, last=page[-1].open_time
             )
         truncated, reason = _edge(pages)
-        CoverageLedger(self.database).note_asked(
+        note_asked(
+            self.database,
             self.instrument,
             self.interval,
             min(request.start, result.first) if request.to_the_beginning and result.first else request.start,

@@ -12,10 +12,9 @@ from domain.coverage import chunks_of
 from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata import coverage_chunks, documents, series
-from marketdata.collections import BARS, SERIES
-from marketdata.coverage_chunks import Chunk
+from marketdata.collections import BARS, SERIES, ensure
 from marketdata.documents import instant
-from marketdata.mongo import Document
+from marketdata.mongo import Document, unavailable
 from marketdata.transact import transact
 
 
@@ -33,7 +32,7 @@ def delete(
         if not keys:
             return 0
         database[BARS].delete_many({"_id": {"$in": documents.keys(instrument.id, interval, keys)}}, session=session)
-        chunk = _reread(database, session, instrument, interval, Chunk(at))
+        chunk = coverage_chunks.read_one(database, session, instrument, interval, at)
         chunk.lose(chunks.bits(keys)[at])
         coverage_chunks.write(database, session, instrument, interval, [chunk])
         _recount(database, session, instrument, interval, -len(keys))
@@ -48,12 +47,13 @@ def verify(
     database: Database[Document], instrument: Instrument, interval: Interval, start: int | None, end: int | None
 ) -> int:
     """Make the bitmaps of the chunks in ``[start, end)`` say what is stored; returns how many bits were wrong."""
+    ensure(database)
     chunks = chunks_of(interval)
 
     def work(session: ClientSession, chunk_start: int) -> int:
         keys = _stored_keys(database, session, instrument, interval, chunk_start, chunk_start + chunks.length)
         stored = chunks.bits(keys).get(chunk_start, 0)
-        chunk = _reread(database, session, instrument, interval, Chunk(chunk_start))
+        chunk = coverage_chunks.read_one(database, session, instrument, interval, chunk_start)
         wrong = stored ^ chunk.stored
         if wrong:
             lost, found = chunk.stored & wrong, stored & wrong
@@ -65,7 +65,17 @@ def verify(
 
     about = f"{instrument.symbol} {interval}"
     starts = _chunk_starts(database, instrument, interval, start, end)
-    return sum(transact(database, lambda s, at=at: work(s, at), about=about) for at in starts)  # type: ignore[misc]  # as above
+    wrong = sum(transact(database, lambda s, at=at: work(s, at), about=about) for at in starts)  # type: ignore[misc]  # as above
+    if start is None and end is None:
+        with unavailable():
+            database[SERIES].update_one({"_id": series.identity(instrument, interval)}, {"$set": {"mapped": True}})
+    return wrong
+
+
+def bring_up(database: Database[Document], known: Document | None, instrument: Instrument, interval: Interval) -> None:
+    """What was stored before there were bitmaps gets them now. ``known``: the series document, None if absent."""
+    if known is not None and not known.get("mapped"):
+        verify(database, instrument, interval, None, None)
 
 
 def is_whole(
@@ -75,10 +85,12 @@ def is_whole(
     chunks = chunks_of(interval)
     lower = None if start is None else chunks.start_of(start)
     upper = None if end is None else chunks.start_of(end - 1) + chunks.length
-    bits = sum(chunk.stored.bit_count() for chunk in coverage_chunks.read(database, instrument, interval, lower, upper))
     first, stop = documents.key_range(instrument.id, interval, lower, upper)
     there = {"_id": {"$gte": first, "$lt": stop}}
-    return bits == database[BARS].count_documents(there, hint={"_id": ASCENDING})
+    with unavailable():
+        known = coverage_chunks.read(database, instrument, interval, lower, upper)
+        bits = sum(chunk.stored.bit_count() for chunk in known)
+        return bits == database[BARS].count_documents(there, hint={"_id": ASCENDING})
 
 
 def _chunk_starts(
@@ -86,11 +98,12 @@ def _chunk_starts(
 ) -> list[int]:
     """Every chunk of the range that is known or holds a bar."""
     chunks = chunks_of(interval)
-    known = {chunk.start for chunk in coverage_chunks.read(database, instrument, interval, start, end)}
-    key = _next_key(database, instrument, interval, None if start is None else chunks.start_of(start))
-    while key is not None and (end is None or key < end):
-        known.add(chunks.start_of(key))
-        key = _next_key(database, instrument, interval, chunks.start_of(key) + chunks.length)
+    with unavailable():
+        known = {chunk.start for chunk in coverage_chunks.read(database, instrument, interval, start, end)}
+        key = _next_key(database, instrument, interval, None if start is None else chunks.start_of(start))
+        while key is not None and (end is None or key < end):
+            known.add(chunks.start_of(key))
+            key = _next_key(database, instrument, interval, chunks.start_of(key) + chunks.length)
     return sorted(known)
 
 
@@ -136,13 +149,6 @@ def _stored_keys(
         session=session,
     )
     return [documents.open_time(document) for document in documents.split(found)]
-
-
-def _reread(
-    database: Database[Document], session: ClientSession, instrument: Instrument, interval: Interval, chunk: Chunk
-) -> Chunk:
-    found = coverage_chunks.read(database, instrument, interval, chunk.start, chunk.start + 1, session=session)
-    return next(found, Chunk(chunk.start))
 
 
 def _recount(

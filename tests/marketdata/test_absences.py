@@ -13,6 +13,7 @@ from domain.interval import Interval
 from marketdata import documents
 from marketdata.absences import ASK_AGAIN, LATE, Absence, absent_by, asked_at, joined, without
 from marketdata.collections import COVERAGE
+from marketdata.learning import note_asked
 from marketdata.ledger import CoverageLedger
 from marketdata.repository import BarRepository
 from tests.marketdata.builders import BITCOIN, START, bar
@@ -57,7 +58,7 @@ def test_an_older_absence_is_asked_again_after_a_day_though_newer_ones_keep_comi
             repository.save(BITCOIN, Interval.H1, [bar(hour, interval=Interval.H1)])
         holes = ledger.holes(BITCOIN, Interval.H1, begins, now, now=now)
         asked += [(hole.start, now) for hole in holes if hole.reason is Reason.NONE_AT_PROVIDER]
-        ledger.note_asked(BITCOIN, Interval.H1, begins, now, asked_at=now)
+        note_asked(mongo_database, BITCOIN, Interval.H1, begins, now, asked_at=now)
     due = [(int((begins + hour * HOUR).timestamp()), begins + (hour + 1) * HOUR + DAY) for hour in range(0, 34, 3)]
     late = timedelta(minutes=3)
     again = {start: now for start, now in asked if now - datetime.fromtimestamp(start, UTC) > DAY}
@@ -76,5 +77,5 @@ def test_what_was_absent_in_a_document_of_before_is_absent_and_asked_for_again_i
     later = now + timedelta(minutes=1)
     [hole] = ledger.holes(BITCOIN, Interval.M1, START, bar(5).open_time, now=later)
     assert (hole.bars, hole.detail) == (2, f"asked {old['t']:%Y-%m-%d %H:%MZ}")
-    ledger.note_asked(BITCOIN, Interval.M1, START, bar(5).open_time, asked_at=later)
+    note_asked(mongo_database, BITCOIN, Interval.M1, START, bar(5).open_time, asked_at=later)
     assert ledger.holes(BITCOIN, Interval.M1, START, bar(5).open_time, now=later + 9 * DAY) == []

@@ -9,7 +9,7 @@ import pytest
 from domain.interval import Interval
 from marketdata import freshness
 from marketdata.collections import SERIES
-from marketdata.ledger import CoverageLedger
+from marketdata.learning import note_asked, note_reason
 from marketdata.repository import BarRepository
 from symbols.models import Symbol
 from tests.marketdata.builders import START, bar
@@ -201,13 +201,12 @@ def test_what_is_learned_of_absent_bars_makes_a_new_answer_though_no_bar_changed
     parameters = {"symbols": BTC, "interval": "1m", "start": "2026-01-05", "end": "2026-01-05T00:04:00Z"}
     before = reader.get(URL, parameters)
     assert before.json()["meta"]["missing_bars"] == 2
-    ledger = CoverageLedger(mongo_database)
     asked = START, START + timedelta(minutes=4)
-    assert ledger.note_asked(registered[0], Interval.M1, *asked, asked_at=datetime.now(UTC)) == 2
+    assert note_asked(mongo_database, registered[0], Interval.M1, *asked, asked_at=datetime.now(UTC)) == 2
     after = reader.get(URL, parameters, headers={"If-None-Match": before["ETag"]})
     assert after.status_code == 200
     assert (after.json()["meta"]["missing_bars"], after.json()["meta"]["none_at_provider"]) == (0, 2)
-    ledger.note_asked(registered[0], Interval.M1, *asked, asked_at=datetime.now(UTC))
+    note_asked(mongo_database, registered[0], Interval.M1, *asked, asked_at=datetime.now(UTC))
     assert reader.get(URL, parameters, headers={"If-None-Match": after["ETag"]}).status_code == 304
 
 
@@ -215,9 +214,13 @@ def test_a_missing_range_says_why_and_until_when_it_can_be_had(reader, store, re
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     first = now - timedelta(minutes=30)
     store(btc=[bar(open_time=first + timedelta(minutes=n)) for n in (0, 1, 4, 9)])
-    ledger = CoverageLedger(mongo_database)
-    ledger.note_reason(
-        registered[0], Interval.M1, first + timedelta(minutes=5), first + timedelta(minutes=9), "feed down"
+    note_reason(
+        mongo_database,
+        registered[0],
+        Interval.M1,
+        first + timedelta(minutes=5),
+        first + timedelta(minutes=9),
+        "feed down",
     )
     meta = ask(reader, start=first.isoformat(), end=(first + timedelta(minutes=10)).isoformat())["meta"]
     assert [(gap["bars"], gap["reason"]) for gap in meta["missing"]] == [(2, "not asked"), (4, "feed down")]

@@ -15,6 +15,7 @@ from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata import documents
 from marketdata.collections import BARS, COVERAGE, SERIES
+from marketdata.learning import note_asked, note_reason
 from marketdata.ledger import CoverageLedger
 from marketdata.repository import BarRepository
 from tests.marketdata.builders import BITCOIN, bar, streamed
@@ -112,12 +113,12 @@ def test_neighbours_are_joined_and_bars_that_just_closed_may_be_on_their_way(
 
 
 def test_what_the_provider_does_not_have_is_asked_for_once_more_a_day_later_and_then_settled(
-    repository: BarRepository, ledger: CoverageLedger
+    repository: BarRepository, ledger: CoverageLedger, mongo_database: Any
 ) -> None:
     repository.save(BITCOIN, Interval.M1, minutes(0, 1, 4))
     now = START + timedelta(minutes=7)
     end = START + timedelta(minutes=5)
-    assert ledger.note_asked(BITCOIN, Interval.M1, START, end, asked_at=now) == 2
+    assert note_asked(mongo_database, BITCOIN, Interval.M1, START, end, asked_at=now) == 2
     assert ledger.holes(BITCOIN, Interval.M1, START, end, now=now) == []
     found = ledger.coverage(BITCOIN, Interval.M1, START, end, now=now)
     assert (found.expected, found.stored, found.empty, found.missing, found.share) == (5, 3, 2, 0, 1.0)
@@ -125,16 +126,16 @@ def test_what_the_provider_does_not_have_is_asked_for_once_more_a_day_later_and_
     [hole] = ledger.holes(BITCOIN, Interval.M1, START, end, now=tomorrow)
     assert (hole.bars, hole.reason) == (2, Reason.NONE_AT_PROVIDER)
     assert "asked 2026-01-05 00:07Z" in hole.detail
-    ledger.note_asked(BITCOIN, Interval.M1, START, end, asked_at=tomorrow)
+    note_asked(mongo_database, BITCOIN, Interval.M1, START, end, asked_at=tomorrow)
     assert ledger.holes(BITCOIN, Interval.M1, START, end, now=tomorrow + timedelta(days=9)) == []
 
 
 def test_what_may_only_be_late_is_asked_for_by_every_sync_until_a_later_bar_is_told(
-    repository: BarRepository, ledger: CoverageLedger
+    repository: BarRepository, ledger: CoverageLedger, mongo_database: Any
 ) -> None:
     repository.save(BITCOIN, Interval.M1, minutes(0, 1, 3))
     end, asked_at = bar(8).open_time, bar(11).open_time
-    assert ledger.note_asked(BITCOIN, Interval.M1, START, end, asked_at=asked_at) == 5
+    assert note_asked(mongo_database, BITCOIN, Interval.M1, START, end, asked_at=asked_at) == 5
     assert ledger.holes(BITCOIN, Interval.M1, START, end, now=asked_at) == []
     later = asked_at + timedelta(minutes=6)
     [late] = ledger.holes(BITCOIN, Interval.M1, START, end, now=later)
@@ -146,22 +147,22 @@ def test_what_may_only_be_late_is_asked_for_by_every_sync_until_a_later_bar_is_t
 
 
 def test_a_bar_that_comes_after_all_is_no_longer_known_to_be_absent(
-    repository: BarRepository, ledger: CoverageLedger
+    repository: BarRepository, ledger: CoverageLedger, mongo_database: Any
 ) -> None:
     repository.save(BITCOIN, Interval.M1, minutes(0, 2))
     now = START + timedelta(minutes=10)
-    ledger.note_asked(BITCOIN, Interval.M1, START, START + timedelta(minutes=3), asked_at=now)
+    note_asked(mongo_database, BITCOIN, Interval.M1, START, START + timedelta(minutes=3), asked_at=now)
     repository.save(BITCOIN, Interval.M1, minutes(1))
     found = ledger.coverage(BITCOIN, Interval.M1, START, START + timedelta(minutes=3), now=now)
     assert (found.stored, found.empty) == (3, 0)
 
 
 def test_bars_that_had_not_closed_when_it_was_asked_are_not_known_to_be_absent(
-    repository: BarRepository, ledger: CoverageLedger
+    repository: BarRepository, ledger: CoverageLedger, mongo_database: Any
 ) -> None:
     repository.save(BITCOIN, Interval.M1, minutes(0))
     asked_at = START + timedelta(minutes=4)
-    assert ledger.note_asked(BITCOIN, Interval.M1, START, LATER, asked_at=asked_at) == 1
+    assert note_asked(mongo_database, BITCOIN, Interval.M1, START, LATER, asked_at=asked_at) == 1
 
 
 def test_holes_beyond_the_window_say_since_when_and_others_until_when(
@@ -177,18 +178,19 @@ def test_holes_beyond_the_window_say_since_when_and_others_until_when(
     assert older.end <= newer.start
 
 
-def test_a_note_says_why(repository: BarRepository, ledger: CoverageLedger) -> None:
+def test_a_note_says_why(repository: BarRepository, ledger: CoverageLedger, mongo_database: Any) -> None:
     repository.save(BITCOIN, Interval.M1, minutes(0, 9))
-    ledger.note_reason(BITCOIN, Interval.M1, START, LATER, Reason.FEED_DOWN)
+    note_reason(mongo_database, BITCOIN, Interval.M1, START, LATER, Reason.FEED_DOWN)
     [hole] = ledger.holes(BITCOIN, Interval.M1, START, START + timedelta(minutes=10), now=LATER)
     assert hole.reason is Reason.FEED_DOWN
 
 
-def test_before_the_provider_s_first_bar_nothing_is_missing(repository: BarRepository, ledger: CoverageLedger) -> None:
+def test_before_the_provider_s_first_bar_nothing_is_missing(
+    repository: BarRepository, ledger: CoverageLedger, mongo_database: Any
+) -> None:
     repository.save(BITCOIN, Interval.M1, minutes(30, 31))
     first = bar(30).open_time
-    ledger.note_asked(
-        BITCOIN, Interval.M1, START, LATER, asked_at=LATER + LATER.resolution, truncated_before=first,
+    note_asked(mongo_database, BITCOIN, Interval.M1, START, LATER, asked_at=LATER + LATER.resolution, truncated_before=first,
         reason="none at provider",
     )  # fmt: skip
     found = ledger.coverage(BITCOIN, Interval.M1, START, first, now=LATER)
@@ -222,7 +224,7 @@ def test_what_is_stored_without_a_bitmap_is_never_called_absent_at_the_provider(
     repository.save(BITCOIN, Interval.M1, minutes(0, 1, 3))
     forget_bitmaps(mongo_database)
     asked_at = START + timedelta(minutes=9)
-    assert ledger.note_asked(BITCOIN, Interval.M1, START, START + timedelta(minutes=4), asked_at=asked_at) == 1
+    assert note_asked(mongo_database, BITCOIN, Interval.M1, START, START + timedelta(minutes=4), asked_at=asked_at) == 1
 
 
 def test_bars_are_deleted_from_a_store_without_bitmaps(
@@ -264,7 +266,9 @@ def test_early_hours_are_told_apart_from_what_is_expected(repository: BarReposit
     assert (found.expected, found.stored, found.extra) == (13, 13, len(bars) - 13)
 
 
-def test_a_sum_that_was_kept_is_not_told_once_bars_are_gone(repository: BarRepository, ledger: CoverageLedger) -> None:
+def test_a_sum_that_was_kept_is_not_told_once_bars_are_gone(
+    repository: BarRepository, ledger: CoverageLedger, mongo_database: Any
+) -> None:
     repository.save(BITCOIN, Interval.M1, minutes(*range(10)))
 
     def sums(now: datetime) -> tuple[int, int, int]:
@@ -275,7 +279,7 @@ def test_a_sum_that_was_kept_is_not_told_once_bars_are_gone(repository: BarRepos
     assert sums(LATER + timedelta(minutes=2)) == (60, 10, 0)
     repository.delete(BITCOIN, Interval.M1, bar(3).open_time, bar(5).open_time)
     assert sums(LATER) == (58, 8, 0)
-    ledger.note_asked(BITCOIN, Interval.M1, START, bar(5).open_time, asked_at=LATER)
+    note_asked(mongo_database, BITCOIN, Interval.M1, START, bar(5).open_time, asked_at=LATER)
     assert sums(LATER) == (58, 8, 2)
     assert sums(START + timedelta(minutes=10)) == (8, 6, 2)
 
