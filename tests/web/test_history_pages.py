@@ -11,6 +11,7 @@ from domain.interval import Interval
 from marketdata.collections import BARS
 from marketdata.models import SyncItem, SyncRun
 from marketdata.repository import BarRepository
+from marketdata.schedules import make_schedules
 from providers.demo import demo_instruments
 from symbols.models import Symbol
 from symbols.services import add_symbols
@@ -82,7 +83,7 @@ def test_filling_starts_a_run_and_shows_it(reader, hours):
     assert told.status_code == 202
     assert reader.get(told.json()["url"]).json()["items"][0]["symbol"] == BTC
     assert reader.get(told.json()["page"]).status_code == 200
-    assert 'http-equiv="refresh"' in page
+    assert f'data-poll="/api/v1/sync/runs/{run.pk}?limit=1"' in page
 
 
 def test_a_sync_shows_what_it_would_ask_for_before_it_starts(reader):
@@ -109,8 +110,12 @@ def test_a_run_is_paused_resumed_and_cancelled(reader):
         assert reader.post(f"/sync/{run.pk}/{action}/").status_code == 302
         run.refresh_from_db()
         assert run.state == state
-    assert 'http-equiv="refresh"' not in reader.get(f"/sync/{run.pk}/").content.decode()
-    assert reader.post(f"/sync/{run.pk}/pause/").status_code == 409
+    late = reader.post(f"/sync/{run.pk}/pause/")
+    assert late.status_code == 409
+    page = late.content.decode()
+    assert "This cannot be done any more" in page
+    assert f"run {run.pk} has ended: it is cancelled" in page
+    assert f'href="/sync/{run.pk}/">Back' in page
 
 
 def test_what_is_not_there_is_a_404_or_a_400(reader):
@@ -126,3 +131,35 @@ def test_strangers_see_nothing(client):
         assert client.get(path).status_code == 302
     for path in (f"/coverage/{BTC}/fill/", "/sync/start/", "/sync/1/cancel/"):
         assert client.post(path).status_code in (302, 403)
+
+
+def test_the_series_of_a_run_are_sorted_before_they_are_cut_into_pages(reader):
+    reader.post("/sync/start/", {"symbols": " ".join(Symbol.objects.values_list("code", flat=True)[:20]), "start": "1"})
+    run = SyncRun.objects.get(kind=SyncRun.Kind.MANUAL)
+    assert run.items.count() > 100
+    last = run.items.order_by("position", "id").last()
+    run.items.filter(pk=last.pk).update(state=SyncItem.State.ERROR, reason="broken on purpose")
+    page = reader.get(f"/sync/{run.pk}/").content.decode()
+    assert page.index("broken on purpose") < page.index(">Waiting<", page.index("<tbody>"))
+    failed = reader.get(f"/sync/{run.pk}/", {"state": "error"}).content.decode()
+    assert failed.count("<tr>") == 2
+    assert reader.get(f"/sync/{run.pk}/", {"state": "odd"}).status_code == 400
+    assert reader.get(f"/sync/{run.pk}/", {"page": "99"}).status_code == 200
+
+
+def test_what_has_not_ended_is_on_top_and_schedules_are_said_in_words(reader):
+    make_schedules(datetime.now(UTC))
+    reader.post("/sync/start/", {"symbols": BTC, "interval": ["1h"], "start": "1"})
+    page = reader.get("/sync/").content.decode()
+    assert page.index("DEMO:BTCUSD · 1h") < page.index("New sync")
+    assert "every 6 hours, at minute 30" in page
+    assert "on trading days of" in page
+    assert "shortly after each close of XNYS" in page
+    assert "*/6" not in page
+    assert "Next automatic sync in" in page
+    assert "<noscript>" in page
+    assert "http-equiv" not in page
+
+
+def test_a_plan_s_address_opened_anew_leads_to_the_overview(reader):
+    assert reader.get("/sync/start/").headers["Location"] == "/sync/"

@@ -15,7 +15,7 @@ from web.templatetags.modules import CHART_LIBRARY, MODULES
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "static" / "js"
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
-ENTRIES = {"chart", "shell", "theme-first"}  # named by a <script>, imported by nobody
+ENTRIES = {"chart", "shell", "sync", "theme-first"}  # named by a <script>, imported by nobody
 
 
 def test_the_import_map_names_every_module():

@@ -117,6 +117,12 @@ def duration(seconds: float) -> str:
 
 
 @register.filter
+def until(value: datetime, now: datetime) -> str:
+    """``2 h 14 m``."""
+    return duration((value - now).total_seconds())
+
+
+@register.filter
 def ago(value: datetime | None, now: datetime) -> str:
     """``6 min ago``; older than a month, the date."""
     if value is None:

@@ -14,8 +14,8 @@ CHART_LIBRARY = "vendor/lightweight-charts-5.2.1.mjs"
 # Every module that another one imports; node finds the same ones through static/js/package.json.
 MODULES = (
     "api", "backoff", "bars", "canvas", "clock", "coverage", "ema", "feed", "find", "format", "gaps", "hatch",
-    "history", "legend", "live", "loader", "navigation", "panel", "poll", "quotes", "scale", "sequence", "shortcuts",
-    "states", "table", "theme", "toast", "zones",
+    "history", "legend", "live", "loader", "navigation", "panel", "poll", "quotes", "runs", "scale", "sequence",
+    "shortcuts", "states", "table", "theme", "toast", "zones",
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from marketdata.series import Series
 from symbols.models import Symbol
 from web.intervals import interval_choice, interval_choices
 from web.names import near_symbols
+from web.problems import problem_page
 from web.watchlist import SHOWN, watch_rows
 
 LAST_SYMBOL = "last_symbol"  # session key: the chart opens where it was left
@@ -50,7 +51,7 @@ def chart(request: HttpRequest, code: str) -> HttpResponse:
     try:
         interval = Interval.parse(request.GET.get("interval", Interval.M1))
     except UnsupportedInterval as error:
-        return render(request, "400.html", {"reason": str(error)}, status=400)
+        return problem_page(request, 400, str(error))
     request.session[LAST_SYMBOL] = symbol.code
     return render(request, "web/chart.html", _page(symbol, interval))
 

@@ -23,6 +23,7 @@ from marketdata.ledger import DayCoverage
 from marketdata.models import SyncRun
 from symbols.models import Symbol
 from web.intervals import interval_choice, interval_choices
+from web.problems import problem_page
 from web.templatetags.figures import NO_BREAK_SPACE, share
 
 SYMBOLS_A_PAGE = 50
@@ -89,7 +90,7 @@ def series(request: HttpRequest, code: str) -> HttpResponse:
     try:
         interval = Interval.parse(request.GET.get("interval", Interval.M1))
     except UnsupportedInterval as error:
-        return render(request, "400.html", {"reason": str(error)}, status=400)
+        return problem_page(request, 400, str(error))
     context: dict[str, Any] = {
         "place": "coverage",
         "symbol": symbol,
@@ -133,7 +134,7 @@ def fill(request: HttpRequest, code: str) -> HttpResponse:
     try:
         interval = Interval.parse(request.POST.get("interval", ""))
     except UnsupportedInterval as error:
-        return render(request, "400.html", {"reason": str(error)}, status=400)
+        return problem_page(request, 400, str(error))
     order = runs.Order(
         series=[(symbol, interval)],
         priority=SyncRun.Priority.SOON,

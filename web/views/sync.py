@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.core.paginator import Paginator
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_q.models import Schedule
 
 from domain.errors import Conflict, InvalidRequest, StoreUnavailable, UnknownSymbol
 from marketdata import runs
 from marketdata.models import SyncItem, SyncRun
 from marketdata.runs_estimate import estimated_seconds
-from marketdata.runs_summary import Progress, progress_of
+from marketdata.runs_summary import progress_of
+from marketdata.schedules import RECONCILE, calendars_in_use
 from marketdata.sync_orders import chosen_symbols, series_of
 from marketdata.sync_plans import plans
-from marketdata.sync_rendering import run_values
 from web.intervals import interval_choices
+from web.problems import problem_page
+from web.runs import BY_URGENCY, STATE_WORDS, run_row, run_title, state_filters
+from web.schedule_words import schedule_words
 
-_RUNS_SHOWN = 30
+_RUNS_SHOWN = 15
+_CARDS_SHOWN = 3
 _SERIES_SHOWN = 200
 _MOST_PLANNED = 200  # series that are looked up while somebody waits
 _ACTIONS: dict[str, Callable[[SyncRun], SyncRun]] = {
@@ -30,42 +38,33 @@ _ACTIONS: dict[str, Callable[[SyncRun], SyncRun]] = {
     "cancel": runs.cancel,
     "retry": runs.retry_failed,
 }
-# What needs somebody's eye first.
-_ORDER = {state: place for place, state in enumerate(("error", "syncing", "partial", "pending"))}
 
 
 @never_cache
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    return render(request, "web/sync.html", _overview())
+    return render(request, "web/sync.html", _overview(request.GET.get("page")))
 
 
-def _overview() -> dict[str, Any]:
-    found = list(SyncRun.objects.exclude(kind=SyncRun.Kind.RECONCILE).select_related("requested_by")[:_RUNS_SHOWN])
-    progress = progress_of([run.pk for run in found])
+def _overview(number: str | None = None) -> dict[str, Any]:
+    # Reconciling has a run each minute, which tells nobody anything.
+    known = SyncRun.objects.exclude(kind=SyncRun.Kind.RECONCILE).select_related("requested_by")
+    page = Paginator(known, _RUNS_SHOWN).get_page(number)
+    unfinished = known.unfinished()
+    cards = list(unfinished.order_by(F("started_at").asc(nulls_last=True), "id")[:_CARDS_SHOWN])
+    progress = progress_of({run.pk for run in [*page.object_list, *cards]})
+    schedules = list(Schedule.objects.filter(func__startswith="marketdata.").order_by("next_run"))
+    calendars = calendars_in_use()
     return {
         "place": "sync",
-        "runs": [_values(run, progress[run.pk]) for run in found],
-        "schedules": Schedule.objects.filter(func__startswith="marketdata.").order_by("next_run"),
+        "now": timezone.now(),
+        "page": page,
+        "runs": [run_row(run, progress[run.pk]) for run in page.object_list],
+        "cards": [run_row(run, progress[run.pk]) | {"title": run_title(run)} for run in cards],
+        "unfinished": unfinished.count(),
+        "next_sync": next((row.next_run for row in schedules if row.func != RECONCILE), None),
+        "schedules": [(row, schedule_words(row, calendars)) for row in schedules],
         "intervals": interval_choices(),
-    }
-
-
-def _values(run: SyncRun, progress: Progress) -> dict[str, Any]:
-    """A run as its row and its page show it; shares are in percent of its series."""
-    total = progress.total or 1
-    states = progress.items
-    failed = states.get(SyncItem.State.ERROR, 0)
-    done = 100 * (states.get(SyncItem.State.COMPLETED, 0) + states.get(SyncItem.State.PARTIAL, 0)) / total
-    same = 100 * states.get(SyncItem.State.UP_TO_DATE, 0) / total
-    return run_values(run, progress, "") | {
-        "run": run,
-        "failed": failed,
-        "done_share": done,
-        "same_share": same,
-        "failed_from": done + same,
-        "failed_share": 100 * failed / total,
-        "is_finished": run.is_finished,
     }
 
 
@@ -73,20 +72,28 @@ def _values(run: SyncRun, progress: Progress) -> dict[str, Any]:
 @require_safe
 def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
     run = get_object_or_404(SyncRun.objects.select_related("requested_by"), pk=run_id)
-    items = list(run.items.select_related("symbol")[: _SERIES_SHOWN * 50])
-    items.sort(key=lambda item: _ORDER.get(item.state, len(_ORDER)))
+    state = request.GET.get("state", "")
+    if state and state not in STATE_WORDS:
+        return problem_page(request, 400, f"state: one of {', '.join(STATE_WORDS)}; not {state[:40]!r}")
+    items = run.items.select_related("symbol").order_by(*BY_URGENCY)
+    page = Paginator(items.filter(state=state) if state else items, _SERIES_SHOWN).get_page(request.GET.get("page"))
+    progress = progress_of([run.pk])[run.pk]
     context = {
         "place": "sync",
-        "values": _values(run, progress_of([run.pk])[run.pk]),
-        "items": items[:_SERIES_SHOWN],
-        "omitted": max(0, len(items) - _SERIES_SHOWN),
+        "row": run_row(run, progress) | {"title": run_title(run)},
+        "state": state,
+        "filters": state_filters(progress, state),
+        "page": page,
+        "items": [(item, STATE_WORDS[SyncItem.State(item.state)]) for item in page.object_list],
     }
     return render(request, "web/sync_run.html", context)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def start(request: HttpRequest) -> HttpResponse:
     """A new sync: first what it would ask for, then, once that was seen, the sync itself."""
+    if request.method != "POST":  # a plan's address, opened anew
+        return redirect("sync-overview")
     text, wanted = request.POST.get("symbols", ""), request.POST.getlist("interval")
     try:
         symbols = chosen_symbols(text.replace(",", " ").split(), {})
@@ -124,5 +131,5 @@ def act(request: HttpRequest, run_id: int, action: str) -> HttpResponse:
     try:
         run = _ACTIONS[action](run)
     except Conflict as error:
-        return render(request, "400.html", {"reason": str(error)}, status=409)
+        return problem_page(request, 409, str(error), back=reverse("sync-page", args=[run.pk]))
     return redirect("sync-page", run.pk)
