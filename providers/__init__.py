@@ -29,6 +29,11 @@ def _demo(**options: Any) -> Provider:
 _PROVIDERS = {"tradingview": _tradingview, "demo": _demo}
 
 
+def provider_names() -> tuple[str, ...]:
+    """The names that ``get_provider`` knows."""
+    return tuple(_PROVIDERS)
+
+
 def get_provider(name: str, **options: Any) -> Provider:
     """The provider called ``name``, made with ``options``. Raises InvalidRequest for a name that we don't know."""
     make = _PROVIDERS.get(name)

@@ -130,16 +130,20 @@ class Stream(Protocol):
 
 
 class Provider(Protocol):
-    """A source of market data. Blocking calls but for the stream; errors say whether to retry (domain.errors)."""
+    """A source of market data. Blocking calls but for the stream; errors say whether to retry (domain.errors).
+
+    Every method may be called from several threads at once; what befalls one call leaves the others alone. What all
+    providers keep to is tested in ``tests/providers/test_contract.py``.
+    """
 
     name: str
     capabilities: Capabilities
 
     def search(self, text: str, *, limit: int = 30) -> list[SymbolMatch]:
-        """Symbols that match ``text``."""
+        """At most ``limit`` symbols that match ``text``; none for blank text. Raises ProviderError."""
 
     def resolve(self, symbol: str) -> Instrument:
-        """What the provider knows of ``symbol``; ``id`` is 0. Raises UnknownSymbol."""
+        """What the provider knows of ``symbol``; ``id`` is 0. Raises UnknownSymbol, UnknownCalendar, ProviderError."""
 
     def fetch_bars(
         self, instrument: Instrument, interval: Interval, start: datetime, end: datetime
@@ -148,11 +152,18 @@ class Provider(Protocol):
 
         Each page is ascending; pages come newest first where the provider pages backwards. The bar in progress is
         never among them. Where history does not reach back to ``start``, the oldest page says so and why, even if
-        it holds no bar. Raises UnknownSymbol, UnsupportedInterval, NaiveTime, ProviderError.
+        it holds no bar. Nothing beyond ``capabilities.window_bars`` is asked for or handed out.
+
+        May be called from several threads; an iterator belongs to one. Raises UnknownSymbol, UnsupportedInterval,
+        NaiveTime and ProviderError, here or at the first page. A refused or lost connection, a rate limit (with
+        ``retry_after_seconds``) and ``close`` are ProviderUnavailable.
         """
 
     def stream(self) -> Stream:
         """A feed of ticks, quotes and feed events; nothing is followed before ``set_instruments``."""
 
     def close(self) -> None:
-        """Let go of connections; the provider may be used again and then makes new ones."""
+        """Let go of connections, from any thread: calls under way end with ProviderUnavailable, soon.
+
+        The provider may be used again and then makes new ones. Streams are closed by themselves. Harmless twice.
+        """

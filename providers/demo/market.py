@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -92,7 +93,7 @@ class DemoMarket:
         All times aware. Exactly the fold of ``ticks``, to the last bit. Raises UnknownSymbol.
         """
         listing = self.listing(symbol)
-        first, last = int(start.timestamp()), int(end.timestamp())
+        first, last = math.ceil(start.timestamp()), math.ceil(end.timestamp())
         now_ms = int(now.timestamp() * 1_000)
         # A day's key may lie after the start of its span (an evening open) by less than two days.
         found = self.rows(listing, interval, now_ms, since=first - (0 if interval.is_intraday else 40 * 86_400))

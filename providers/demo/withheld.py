@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
@@ -31,7 +32,7 @@ def withheld_of(text: str) -> Withheld:
         start, end = (datetime.fromisoformat(time) for time in times)
         if start.tzinfo is None or end.tzinfo is None or start >= end:
             raise ValueError(text)
-        return Withheld(symbol, Interval(interval), int(start.timestamp()), int(end.timestamp()))
+        return Withheld(symbol, Interval(interval), math.ceil(start.timestamp()), math.ceil(end.timestamp()))
     except ValueError as error:
         raise InvalidRequest(
             f"withhold takes SYMBOL/INTERVAL/START/END with times like 2026-11-20T15:00Z, not {text[:100]!r}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random as random_numbers
 import time
 from collections.abc import Callable, Iterator
@@ -91,7 +92,7 @@ class TradingViewProvider:
             raise NaiveTime("fetch_bars: start and end need a zone")
         if interval not in RESOLUTIONS:
             raise UnsupportedInterval(f"{self.name} has no {interval} bars")
-        return self._pages(instrument, interval, int(start.timestamp()), int(end.timestamp()))
+        return self._pages(instrument, interval, math.ceil(start.timestamp()), math.ceil(end.timestamp()))
 
     def _pages(self, instrument: Instrument, interval: Interval, start: int, end: int) -> Iterator[BarPage]:
         now = (self._clock or time.time_ns)() // 10**9

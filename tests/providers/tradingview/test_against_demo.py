@@ -1,20 +1,21 @@
-"""The provider against the demo market's real server: what arrives equals what was traded, whatever goes wrong."""
+"""The provider against the demo market's real server: what arrives equals what was traded, whatever goes wrong.
 
-import asyncio
+What all providers keep to is in tests/providers/test_contract.py.
+"""
+
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from domain.bar import BarState
-from domain.errors import NaiveTime, ProviderRejected, ProviderUnavailable, UnknownSymbol, UnsupportedInterval
+from domain.errors import ProviderRejected, ProviderUnavailable
 from domain.interval import Interval
-from domain.tick import Quote, Tick
+from domain.tick import Quote
 from providers import get_provider
-from providers.base import FeedEvent, FeedEventKind
-from providers.demo.market import DemoMarket
+from providers.base import FeedEventKind
 from providers.tradingview.client import Timing
-from tests.providers.demo.fixtures import RunningDemoMarket
+from tests.providers.collector import Collector
 
 SYMBOLS = ["DEMO:BTCUSD", "DEMO:AAPL", "DEMO:EURUSD", "DEMO:ES1!", "DEMO:7203", "DEMO:DEMO500", "DEMO:VOD", "DEMO:BREZ"]
 FAST = Timing(pulse_seconds=0.02)
@@ -28,10 +29,8 @@ def demo_provider(demo_market):
 
 
 def fetched(provider, instrument, interval, start, end):
-    pages = list(provider.fetch_bars(instrument, interval, start, end))
-    for page in pages:
-        assert list(page) == sorted(page, key=lambda bar: bar.open_time)
-    return sorted((bar for page in pages for bar in page), key=lambda bar: bar.open_time), pages
+    [page] = provider.fetch_bars(instrument, interval, start, end)
+    return list(page)
 
 
 def closed_truth(market, symbol, interval, start, end):
@@ -42,99 +41,13 @@ def closed_truth(market, symbol, interval, start, end):
 # History
 
 
-@pytest.fixture(scope="module")
-def session_market():
-    """A market with sessions, breaks and evening opens, and a provider for it."""
-    demo = RunningDemoMarket(DemoMarket(1))
-    demo.start()
-    provider = get_provider("demo", url=demo.url, search_url=demo.search_url)
-    yield demo, provider
-    provider.close()
-    demo.stop()
-
-
-@pytest.mark.parametrize("interval", list(Interval))
-def test_history_of_every_interval_equals_the_market(session_market, interval):
-    demo, provider = session_market
-    end = datetime.now(UTC) - timedelta(minutes=20)  # the delayed symbol's last bars included
-    start = end - (timedelta(days=6) if interval.is_intraday else timedelta(days=900))
-    for symbol in SYMBOLS:
-        bars, pages = fetched(provider, provider.resolve(symbol), interval, start, end)
-        truth = closed_truth(demo.market, symbol, interval, start, end)
-        assert bars[-1].state is BarState.FINAL
-        assert bars == truth[-len(bars) :]
-        assert len(bars) == len(truth) or pages[-1].truncated_before == bars[0].open_time
-
-
-def test_symbols_resolve_to_what_is_listed(session_market):
-    demo, provider = session_market
-    for symbol in demo.market.symbols():
-        assert provider.resolve(symbol) == demo.market.instrument(symbol)
-
-
-def test_the_bar_in_progress_is_never_history(demo_provider, demo_market):
-    instrument = demo_provider.resolve("DEMO:BTCUSD")
-    now = datetime.now(UTC)
-    for interval in Interval:
-        bars, _ = fetched(demo_provider, instrument, interval, now - timedelta(days=40), now + timedelta(days=40))
-        assert all(bar.close_time <= datetime.now(UTC) for bar in bars)
-
-
-def test_a_delayed_symbol_closes_its_bars_late(demo_provider):
-    instrument = demo_provider.resolve("DEMO:VOD")
-    now = datetime.now(UTC)
-    bars, _ = fetched(demo_provider, instrument, Interval.M1, now - timedelta(hours=1), now)
-    assert instrument.delay_seconds == 900
-    assert now - timedelta(minutes=18) < bars[-1].close_time <= now - timedelta(minutes=15)
-
-
-def test_the_window_is_a_limit_that_is_told(demo_market):
-    provider = get_provider("demo", url=demo_market.url, search_url=demo_market.search_url, window_bars=700)
-    now = datetime.now(UTC)
-    bars, pages = fetched(provider, provider.resolve("DEMO:BTCUSD"), Interval.M1, now - timedelta(days=30), now)
-    assert len(bars) == 699  # and the one in progress
-    assert pages[-1].truncated_before == bars[0].open_time
-    assert "window of 700" in pages[-1].reason
-    provider.close()
-
-
-def test_a_load_is_paged_where_the_window_is_wider_than_a_page(start_demo_market):
-    demo = start_demo_market(always_open=True)
-    provider = get_provider("demo", url=demo.url, search_url=demo.search_url, window_bars=5_600)
-    now = datetime.now(UTC)
-    instrument = provider.resolve("DEMO:BTCUSD")
-    bars, pages = fetched(provider, instrument, Interval.D1, now - timedelta(days=5_500), now)
-    assert bars == closed_truth(demo.market, "DEMO:BTCUSD", Interval.D1, now - timedelta(days=5_500), now)
-    assert [len(page) for page in pages] == [5_000, len(bars) - 5_000]
-    provider.close()
-
-
-def test_where_history_begins_is_told(demo_provider):
-    start = datetime(2000, 1, 1, tzinfo=UTC)
-    bars, pages = fetched(demo_provider, demo_provider.resolve("DEMO:AAPL"), Interval.MN1, start, datetime.now(UTC))
-    assert pages[-1].truncated_before == bars[0].open_time
-    assert pages[-1].reason == "none at provider"
-
-
 def test_bars_of_an_index_have_no_volume(demo_provider):
     now = datetime.now(UTC)
     instrument = demo_provider.resolve("DEMO:DEMO500")
-    bars, _ = fetched(demo_provider, instrument, Interval.M1, now - timedelta(minutes=10), now)
+    bars = fetched(demo_provider, instrument, Interval.M1, now - timedelta(minutes=10), now)
     assert not instrument.has_volume
     assert bars
     assert all(bar.volume == 0 for bar in bars)
-
-
-def test_what_is_asked_wrongly_is_refused_in_words(demo_provider, demo_market):
-    instrument = demo_market.market.instrument("DEMO:BTCUSD")
-    now = datetime.now(UTC)
-    with pytest.raises(UnknownSymbol, match="DEMO:NOPE"):
-        demo_provider.resolve("DEMO:NOPE")
-    with pytest.raises(NaiveTime):
-        demo_provider.fetch_bars(instrument, Interval.M1, now.replace(tzinfo=None), now)
-    with pytest.raises(UnsupportedInterval):
-        demo_provider.fetch_bars(instrument, "7m", now, now)
-    assert list(demo_provider.fetch_bars(instrument, Interval.M1, now, now)) == []
 
 
 def test_search_finds_symbols_by_part_of_their_name(demo_provider):
@@ -154,7 +67,7 @@ def test_history_is_whole_after_a_fault_between_loads(demo_provider, demo_market
     end = datetime.now(UTC) - timedelta(minutes=2)
     demo_market.faults.inject(fault)
     start = end - timedelta(minutes=200)
-    bars, _ = fetched(demo_provider, instrument, Interval.M1, start, end)
+    bars = fetched(demo_provider, instrument, Interval.M1, start, end)
     assert bars == closed_truth(demo_market.market, "DEMO:BTCUSD", Interval.M1, start, end)
 
 
@@ -174,7 +87,7 @@ def test_odd_ways_of_sending_change_no_bar(demo_provider, demo_market, switches)
     instrument = demo_provider.resolve("DEMO:ETHUSD")
     end = datetime.now(UTC) - timedelta(minutes=2)
     start = end - timedelta(minutes=300)
-    bars, _ = fetched(demo_provider, instrument, Interval.M1, start, end)
+    bars = fetched(demo_provider, instrument, Interval.M1, start, end)
     assert bars == closed_truth(demo_market.market, "DEMO:ETHUSD", Interval.M1, start, end)
 
 
@@ -204,30 +117,6 @@ def test_refusals_tell_whether_to_come_back(demo_provider, demo_market):
 
 
 # The stream
-
-
-class Collector:
-    """Follows symbols and keeps everything that came."""
-
-    def __init__(self, provider, instruments):
-        self.stream = provider.stream()
-        self.stream.set_instruments(instruments)
-        self.events = []
-
-    async def until(self, is_done, seconds=15):
-        async with asyncio.timeout(seconds):
-            while not is_done(self):
-                self.events.extend(await anext(self.stream))
-
-    def ticks(self, symbol=None):
-        return [event for event in self.events if isinstance(event, Tick) and symbol in (None, event.symbol)]
-
-    def told(self, kind, symbol=None):
-        return [
-            event
-            for event in self.events
-            if isinstance(event, FeedEvent) and event.kind is kind and symbol in (None, event.symbol)
-        ]
 
 
 def sped_up(factor):

@@ -162,23 +162,6 @@ def test_a_silent_provider_ends_every_load_though_heartbeats_go_on(start_demo_ma
     history.close()
 
 
-def test_closing_ends_loads_that_hang(demo_provider, demo_market):
-    demo_market.faults.set(unanswered_symbols=SYMBOLS)
-    end = datetime.now(UTC)
-    with ThreadPoolExecutor(1) as pool:
-        found = pool.submit(outcomes, demo_provider, demo_market.market, SYMBOLS, Interval.M1, end)
-        lines = demo_provider._history._lines
-        assert is_met(lambda: lines or demo_provider._history._lines)
-        [line] = demo_provider._history._lines
-        assert is_met(lambda: line._inside == len(SYMBOLS))
-        began = time.monotonic()
-        demo_provider.close()
-        assert {type(error) for error in found.result(10).values()} == {ProviderUnavailable}
-        assert time.monotonic() - began < 3
-    demo_market.faults.clear()
-    assert loaded(demo_provider, demo_market.market.instrument("DEMO:BTCUSD"), Interval.M1, end)
-
-
 @pytest.mark.parametrize("fault", ["drop", "close", "garbage", "wrong_length", "truncated", "protocol_error"])
 def test_whatever_befalls_the_connection_every_load_is_whole(demo_provider, demo_market, fault):
     demo_market.faults.set(load_delay_seconds=0.3, updates_per_load=3)
