@@ -130,6 +130,7 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "pocketquant.error_pages.ErrorPages",
     # Innermost and synchronous, so that the whole chain runs in one hop to a thread; see the class.
     "pocketquant.middleware.SignInRequired",
 ]

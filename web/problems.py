@@ -6,6 +6,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
+from domain.instrument import is_symbol
+from web.names import near_symbols
+
 # (title, heading, what to say where nobody said more)
 _WORDS = {
     400: (_("Not understood"), _("This address cannot be understood"), _("A part of it is wrong.")),
@@ -41,3 +44,9 @@ def problem_page(request: HttpRequest, status: int, reason: str = "", *, back: s
         "can_repeat": status in (429, 502, 503) and request.method in ("GET", "HEAD"),
     }
     return render(request, "problem.html", context, status=status)
+
+
+def unknown_symbol(request: HttpRequest, code: str) -> HttpResponse:
+    """A 404 that names what looks like it, and how to add it."""
+    context = {"code": code[:80], "near": near_symbols(code.upper()), "addable": is_symbol(code)}
+    return render(request, "web/chart_unknown.html", context, status=404)

@@ -12,15 +12,13 @@ from django.views.decorators.http import require_safe
 
 from domain.calendars import get_calendar
 from domain.errors import StoreUnavailable, UnknownCalendar, UnsupportedInterval
-from domain.instrument import is_symbol
 from domain.interval import Interval
 from marketdata.mongo import database
 from marketdata.repository import BarRepository
 from marketdata.series import Series
 from symbols.models import Symbol
 from web.intervals import interval_choice, interval_choices
-from web.names import near_symbols
-from web.problems import problem_page
+from web.problems import problem_page, unknown_symbol
 from web.watchlist import SHOWN, watch_rows
 
 LAST_SYMBOL = "last_symbol"  # session key: the chart opens where it was left
@@ -43,8 +41,7 @@ def home(request: HttpRequest) -> HttpResponse:
 def chart(request: HttpRequest, code: str) -> HttpResponse:
     symbol = _find(code)
     if symbol is None:
-        context = {"code": code[:80], "near": near_symbols(code.upper()), "addable": is_symbol(code)}
-        return render(request, "web/chart_unknown.html", context, status=404)
+        return unknown_symbol(request, code)
     if symbol.code != code:
         query = request.GET.urlencode()
         return redirect(f"/chart/{symbol.code}{'?' if query else ''}{query}")

@@ -23,7 +23,7 @@ from marketdata.ledger import DayCoverage
 from marketdata.models import SyncRun
 from symbols.models import Symbol
 from web.intervals import interval_choice, interval_choices
-from web.problems import problem_page
+from web.problems import problem_page, unknown_symbol
 from web.templatetags.figures import NO_BREAK_SPACE, share
 
 SYMBOLS_A_PAGE = 50
@@ -86,7 +86,9 @@ def _shade(part: float) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 def series(request: HttpRequest, code: str) -> HttpResponse:
     """One series. By POST the ledger is compared with the stored bars first, which mends it."""
-    symbol = get_object_or_404(Symbol.objects.select_related("exchange"), code=code)
+    symbol = Symbol.objects.select_related("exchange").filter(code=code).first()
+    if symbol is None:
+        return unknown_symbol(request, code)
     try:
         interval = Interval.parse(request.GET.get("interval", Interval.M1))
     except UnsupportedInterval as error:
