@@ -138,7 +138,7 @@ class BarRepository:
                 if scale not in (None, current):
                     raise StoreUnavailable(f"{instrument.symbol} {interval}: a split was found just now; ask again")
                 scale = current
-                yield from scale.read(map(documents.decode, documents.split((found,))))
+                yield from scale.read(documents.decode_all(found))
 
     def _scale(self, instrument: Instrument, interval: Interval) -> Scale:
         found = self._database[SERIES].find_one(
