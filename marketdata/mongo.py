@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -71,11 +72,16 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except ConnectionFailure as error:  # AutoReconnect, server selection and network timeouts among them
-        raise StoreUnavailable(f"MongoDB does not answer: {error}"[:300]) from error
+        raise StoreUnavailable(f"MongoDB does not answer: {_in_short(error)}"[:300]) from error
     except PyMongoError as error:
         if error.has_error_label("RetryableWriteError") or error.has_error_label("UnknownTransactionCommitResult"):
-            raise StoreUnavailable(f"MongoDB did not acknowledge: {error}"[:300]) from error
+            raise StoreUnavailable(f"MongoDB did not acknowledge: {_in_short(error)}"[:300]) from error
         raise
+
+
+def _in_short(error: PyMongoError) -> str:
+    """What happened, without the driver's timeouts and its description of the topology, which the log has."""
+    return re.split(r" \(configured timeouts|, Timeout: |, full error: ", str(error), maxsplit=1)[0]
 
 
 def is_passing(error: PyMongoError) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import F
 
-from domain.errors import PocketQuantError, ProviderUnavailable, StoreUnavailable
+from domain.errors import PocketQuantError, ProtocolError, ProviderUnavailable, StoreUnavailable
 from marketdata.models import SyncItem, SyncRun
 from marketdata.sync_results import SyncResult
 
@@ -63,7 +63,8 @@ def _failed(item: SyncItem, error: Exception, now: datetime) -> dict[str, Any]:
     failures = item.failures + 1
     is_defect = not isinstance(error, PocketQuantError)  # of ours; it may depend on the data of the moment
     words = f"{type(error).__name__}: {error}" if is_defect else str(error)
-    helps = is_defect or isinstance(error, ProviderUnavailable | StoreUnavailable)
+    # What could not be read may have been damaged on its way.
+    helps = is_defect or isinstance(error, ProviderUnavailable | ProtocolError | StoreUnavailable)
     due_at = None
     if helps and failures < MOST_FAILURES:
         due_at = now + min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(failures - 1, 10))
@@ -97,12 +98,21 @@ def close_finished(now: datetime) -> list[int]:
 def close(run: SyncRun, now: datetime) -> bool:
     """End a run by what became of its items, if none is open."""
     states = set(run.items.order_by().values_list("state", flat=True).distinct())
-    if states == {State.ERROR}:
+    cancelled = {"reason": _cancelled(run)} if State.CANCELLED in states else {}
+    if states == {State.CANCELLED}:
+        state = SyncRun.State.CANCELLED
+    elif states == {State.ERROR}:
         state = SyncRun.State.FAILED
-    elif states & {State.ERROR, State.PARTIAL}:
+    elif states & {State.ERROR, State.PARTIAL, State.CANCELLED}:
         state = SyncRun.State.PARTIAL
     else:
         state = SyncRun.State.COMPLETED
     running = SyncRun.objects.filter(pk=run.pk, state=SyncRun.State.RUNNING)
     still = running.exclude(pk__in=SyncItem.objects.open().filter(run=run).values("run"))
-    return still.update(state=state, finished_at=now, owner="") == 1
+    return still.update(state=state, finished_at=now, owner="", **cancelled) == 1
+
+
+def _cancelled(run: SyncRun) -> str:
+    """Series may be taken out of a run: their symbols are retired."""
+    reasons = list(run.items.filter(state=State.CANCELLED).order_by("id").values_list("reason", flat=True))
+    return f"{len(reasons):,} series cancelled: {reasons[0]}"[:300]

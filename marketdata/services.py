@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import structlog
 from pymongo.database import Database
 
 from domain.bar import Bar
 from domain.coverage import Reason
+from domain.errors import StoreUnavailable
 from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata.announcing import announce
@@ -29,6 +31,8 @@ from providers.base import BarPage, Provider
 # Where "as far back as there is anything" begins; no exchange is older.
 _FAR_PAST = datetime(1700, 1, 1, tzinfo=UTC)
 _WITNESSES = 40  # bars that history tells once more: enough to know a split by
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,9 +177,15 @@ def sync_latest(
 
 
 def tell(instrument: Instrument, interval: Interval, result: SyncResult) -> None:
-    """Send ``bars_synced`` if bars have changed, and ``split_found`` if that told of a split."""
+    """Send ``bars_synced`` if bars have changed, and ``split_found`` if that told of a split.
+
+    While MongoDB is away a split is told later, by ``announce_all``.
+    """
     if result.is_changed:
-        announce(database(), instrument, interval)
+        try:
+            announce(database(), instrument, interval)
+        except StoreUnavailable as error:
+            log.info("split_told_later", symbol=instrument.symbol, interval=interval.value, reason=str(error))
         bars_synced.send_robust(
             sender="marketdata",
             symbol=instrument.symbol,

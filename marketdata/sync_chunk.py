@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from typing import Any
 
 import structlog
 from django.utils import timezone
 
-from domain.errors import InvalidRequest, ProviderUnavailable
+from domain.errors import InvalidRequest, ProviderUnavailable, StoreUnavailable
 from domain.interval import Interval
 from marketdata import runs_claims, runs_outcomes
 from marketdata.budget import budget
@@ -19,7 +20,7 @@ from marketdata.models import SyncRun
 from marketdata.mongo import database
 from marketdata.runs_outcomes import Outcome
 from marketdata.services import tell
-from marketdata.sync_item import ItemWork
+from marketdata.sync_item import STORE_AGAIN, ItemWork
 from marketdata.sync_pace import MOST_AT_ONCE, Pace
 from marketdata.sync_times import CHUNK_SECONDS, PATIENCE_SECONDS
 from providers.base import Provider
@@ -57,8 +58,14 @@ class Chunk:
         self._is_stopping = False
 
     def run(self) -> int:
-        """Returns how many pieces of work ended. Raises StoreUnavailable if MongoDB cannot even be reached."""
-        leases = Leases(database())
+        """Returns how many pieces of work ended. Raises StoreUnavailable if MongoDB was never reached by this process;
+        a few items say so.
+        """
+        try:
+            leases = Leases(database())
+        except StoreUnavailable as error:
+            self._settle_all(MOST_AT_ONCE, again_at=timezone.now() + STORE_AGAIN, why=str(error))
+            raise
         pace = Pace(self._provider, timezone.now())
         count = 0
         try:
@@ -69,8 +76,8 @@ class Chunk:
                         self._show_life(provider, leases, pace)
                 finally:
                     self.stop()
-        except InvalidRequest as error:
-            count += self._refuse_all(error)
+        except InvalidRequest as error:  # there is no such provider: none of its items can be done
+            count += self._settle_all(1_000, error=error)
         pace.learn()
         self._close_runs()
         return count
@@ -133,7 +140,10 @@ class Chunk:
         now, works = timezone.now(), list(self._working.values())
         self._beat()
         runs_claims.keep([work.item for work in works], self._owner, now)
-        leases.renew([work.lease for work in works if work.lease])
+        try:
+            leases.renew([work.lease for work in works if work.lease])
+        except StoreUnavailable as error:  # each work finds out for itself, and what it writes is checked
+            log.info("leases_not_renewed", provider=self._provider, reason=str(error))
         stopped = runs_claims.stopped_runs([work.item for work in works])
         for work in works:
             if work.item.run_id in stopped:
@@ -143,11 +153,11 @@ class Chunk:
             log.warning("sync_hangs", provider=self._provider, series=len(works))
             provider.close()
 
-    def _refuse_all(self, error: InvalidRequest) -> int:
-        """There is no such provider: none of its items can be done."""
-        items = runs_claims.claim(self._provider, 1_000, self._owner, timezone.now(), run_id=self._run_id)
+    def _settle_all(self, most: int, **outcome: Any) -> int:
+        """The same becomes of whatever could be taken up, ``most`` at most; how many that is."""
+        items = runs_claims.claim(self._provider, most, self._owner, timezone.now(), run_id=self._run_id)
         for item in items:
-            runs_outcomes.settle(Outcome(item=item, error=error), timezone.now())
+            runs_outcomes.settle(Outcome(item=item, **outcome), timezone.now())
             self._touched.add(item.run_id)
         return len(items)
 

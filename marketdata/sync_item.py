@@ -26,7 +26,7 @@ from symbols.models import Symbol
 from symbols.services import resolve_symbol
 
 _BUSY_AGAIN = timedelta(seconds=2)
-_STORE_AGAIN = timedelta(seconds=5)
+STORE_AGAIN = timedelta(seconds=5)
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ class ItemWork:
         try:
             outcome = self._run()
         except StoreUnavailable as error:  # LeaseLost too: not the series' fault, so it does not count as its failure
-            again = _BUSY_AGAIN if isinstance(error, LeaseLost | SeriesBusy) else _STORE_AGAIN
+            again = _BUSY_AGAIN if isinstance(error, LeaseLost | SeriesBusy) else STORE_AGAIN
             outcome = Outcome(item=self.item, again_at=_now() + again, why=str(error))
         except Exception as error:
             log.warning("sync_failed", symbol=self.item.symbol.code, interval=self.item.interval, reason=str(error))

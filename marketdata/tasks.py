@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from django.utils import timezone
 
+from domain.errors import StoreUnavailable
 from domain.interval import Interval
 from marketdata import runs, runs_claims, runs_lanes, sync_sweep
 from marketdata.models import SyncItem, SyncRun
@@ -28,6 +29,8 @@ def work(provider: str, lane: int, ticket: int) -> int:
             count = Chunk(provider, owner, beat=beat).run()
         now = timezone.now()
         again = provider not in paused_providers(now) and runs_claims.is_work_waiting(provider, now)
+    except StoreUnavailable as error:  # the sweep looks again in two seconds
+        log.warning("sync_waits", provider=provider, reason=str(error))
     finally:
         runs_lanes.finish(provider, lane, owner, timezone.now(), again=again)
     return count

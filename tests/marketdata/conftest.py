@@ -1,4 +1,4 @@
-"""What the tests of the bars API share: a registry of two symbols, somebody signed in, bars to ask for."""
+"""What these tests share: a registry of two symbols, somebody signed in, bars to ask for; a store that may be stopped."""
 
 from __future__ import annotations
 
@@ -10,6 +10,23 @@ from domain.interval import Interval
 from marketdata.repository import BarRepository
 
 BTC, ETH = "DEMO:BTCUSD", "DEMO:ETHUSD"
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory):
+    """A MongoDB of these tests' own, which they may stop and hang; each leaves it running."""
+    from pocketquant.embedded.mongod import Mongod
+    from pocketquant.embedded.paths import run_dir
+    from pocketquant.embedded.sockets import wait_until_ready
+
+    folder = tmp_path_factory.mktemp("store")
+    server = Mongod(data=folder / "mongodb", run=run_dir(folder), log=folder / "mongod.log")
+    server.start()
+    try:
+        wait_until_ready(server)
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture

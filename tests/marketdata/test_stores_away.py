@@ -13,7 +13,6 @@ from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata import mongo
 from marketdata.repository import BarRepository
-from pocketquant.embedded.mongod import Mongod
 from pocketquant.embedded.paths import redis_url, run_dir
 from pocketquant.embedded.sockets import wait_until_ready
 from pocketquant.embedded.valkey import Valkey
@@ -22,18 +21,6 @@ from tests.marketdata.builders import START, bar
 
 BTC = "DEMO:BTCUSD"
 URL = f"/api/v1/bars?symbols={BTC}&interval=1m"
-
-
-@pytest.fixture(scope="module")
-def mongod(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("store")
-    server = Mongod(data=folder / "mongodb", run=run_dir(folder), log=folder / "mongod.log")
-    server.start()
-    try:
-        wait_until_ready(server)
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

@@ -282,7 +282,7 @@ def test_a_retired_symbol_is_not_synced(bitcoin, repository):
     Symbol.objects.update(status=Symbol.Status.RETIRED)
     do_queued()
     assert set(SyncItem.objects.values_list("state", "reason")) == {("cancelled", "the symbol is retired")}
-    assert (queue_sync(BTC), SyncRun.objects.get().state) == (0, "completed")
+    assert (queue_sync(BTC), SyncRun.objects.get().state) == (0, "cancelled")
 
 
 def test_a_symbol_registered_while_its_provider_was_away_is_resolved_by_its_first_sync(bitcoin, settings, demo_market):
