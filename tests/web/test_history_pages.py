@@ -163,3 +163,13 @@ def test_what_has_not_ended_is_on_top_and_schedules_are_said_in_words(reader):
 
 def test_a_plan_s_address_opened_anew_leads_to_the_overview(reader):
     assert reader.get("/sync/start/").headers["Location"] == "/sync/"
+
+
+def test_the_bottom_bar_has_five_places_and_sync_is_one_of_them(reader, mongo_database):
+    for address in (f"/chart/{BTC}", "/coverage/", "/sync/", "/about/"):
+        page = reader.get(address).content.decode()
+        bar = page[page.index('<nav class="bottombar"') :]
+        bar = bar[: bar.index("</nav>")]
+        assert bar.count("<svg") == 5, address
+        assert 'href="/sync/"' in bar
+    assert 'class="only-phone" href="/coverage/"' in reader.get(f"/chart/{BTC}").content.decode()
