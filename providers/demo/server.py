@@ -38,8 +38,9 @@ Waiting = list[tuple[Client, QuoteSession, str]]
 class DemoServer:
     """Serves a DemoMarket over WebSocket and HTTP on one port. Start and stop it in one event loop.
 
-    ``conflate`` trades make one quote update. A clock that jumps by more than ``jump_limit_seconds`` (a suspended
-    laptop) ends every connection instead of sending hours of trades at once.
+    ``conflate`` trades make one quote update. What has happened is told every ``step_seconds``. A clock that jumps by
+    more than ``jump_limit_seconds`` (a suspended laptop) ends every connection instead of sending hours of trades at
+    once.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class DemoServer:
         *,
         faults: Faults | None = None,
         conflate: int = 1,
+        step_seconds: float = STEP_SECONDS,
         heartbeat_seconds: float = 5.0,
         echo_seconds: float = 30.0,
         jump_limit_seconds: float = 300.0,
@@ -62,6 +64,7 @@ class DemoServer:
         self.now_ms = market.now_ms()  # of the last step: everything told was so at this moment
         self._host, self._port = host, port
         self._conflate = conflate
+        self._step_seconds = step_seconds
         self._heartbeat_seconds, self._echo_seconds = heartbeat_seconds, echo_seconds
         self._jump_limit_ms = int(jump_limit_seconds * 1_000)
         self._tls = tls
@@ -222,7 +225,7 @@ class DemoServer:
     async def _run_steps(self) -> None:
         steps = 0
         while True:
-            await asyncio.sleep(STEP_SECONDS)
+            await asyncio.sleep(self._step_seconds)
             try:
                 self._step()
             except Exception:  # the market must go on; what this step did not tell is told by none

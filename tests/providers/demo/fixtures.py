@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ class RunningDemoMarket:
         self.faults = Faults()
         self.server = DemoServer(market, faults=self.faults, **options)
         self._loop = asyncio.new_event_loop()
+        self._started: Future[None] = Future()
+        self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="demo-market", daemon=True)
 
     @property
@@ -35,17 +38,26 @@ class RunningDemoMarket:
 
     def start(self) -> None:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.server.start(), self._loop).result(10)
+        self._started.result(10)
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.server.stop(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(10)
-        self._loop.close()
+        assert not self._thread.is_alive()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:  # which ends whatever the server leaves behind
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        try:
+            await self.server.start()
+        except BaseException as error:
+            self._started.set_exception(error)
+            raise
+        self._started.set_result(None)
+        await self._stopping.wait()
+        await self.server.stop()
 
 
 StartDemoMarket = Callable[..., RunningDemoMarket]

@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -17,15 +18,40 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from domain.errors import InvalidRequest
 from domain.interval import Interval
-from providers.demo.clock import ManualClock
+from providers.demo.clock import ManualClock, scaled_clock
 from providers.demo.faults import ONE_SHOT, SWITCHES, Faults
+from providers.demo.market import DemoMarket
 from tests.providers.demo.dialogue import ANONYMOUS, Caller, bars, chart_calls, named, quote_calls
+from tests.providers.demo.fixtures import RunningDemoMarket
 from tests.providers.demo.refold import at
 
 
 @pytest.fixture
 def caller(demo_market):
     with Caller(demo_market.url) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def shared_lively_market():
+    demo = RunningDemoMarket(
+        DemoMarket(1, clock=scaled_clock(20), always_open=True), step_seconds=0.01, heartbeat_seconds=0.05
+    )
+    demo.start()
+    yield demo
+    demo.stop()
+
+
+@pytest.fixture
+def lively(shared_lively_market):
+    """A market whose time runs so fast that there is always something to tell, with a heart that beats as fast."""
+    yield shared_lively_market
+    shared_lively_market.faults.clear()
+
+
+@pytest.fixture
+def lively_caller(lively):
+    with Caller(lively.url) as found:
         yield found
 
 
@@ -56,6 +82,12 @@ def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
     return True
 
 
+def pass_time(demo, clock: ManualClock, seconds: float) -> None:
+    """Until a step of the server has told what happened meanwhile."""
+    clock.advance(seconds)
+    assert eventually(lambda: demo.server.now_ms >= demo.market.now_ms())
+
+
 class TestSockets:
     def test_hello_comes_first_and_at_once(self, demo_market):
         began = time.monotonic()
@@ -78,13 +110,12 @@ class TestSockets:
     def test_what_is_streamed_folds_to_what_is_served(self, start_demo_market):
         """Every trade of some minutes over the wire, and the minutes' history over the wire: bit for bit the same."""
         clock = ManualClock(at("2026-11-24T15:00:00").timestamp() - 0.5)
-        demo = start_demo_market(clock=clock)
+        demo = start_demo_market(clock=clock, step_seconds=0.005)
         with Caller(demo.url) as caller:
             caller.say(*quote_calls("DEMO:BTCUSD", fields=("lp", "lp_time", "volume")))
             caller.until_called("quote_completed")
             for _ in range(61):
-                clock.advance(3)
-                time.sleep(0.06)  # a step of the server
+                pass_time(demo, clock, 3)
             caller.say(*chart_calls("DEMO:BTCUSD", "1", 10))
             heard = caller.until_called("series_completed")
         served = {values[0]: values[1:] for values in bars(heard)}
@@ -112,22 +143,21 @@ class TestSockets:
     def test_conflation_merges_trades_into_fewer_updates(self, start_demo_market):
         def count(conflate: int) -> int:
             clock = ManualClock(at("2026-11-24T15:00:30").timestamp())
-            demo = start_demo_market(clock=clock, conflate=conflate)
+            demo = start_demo_market(clock=clock, conflate=conflate, step_seconds=0.005)
             with Caller(demo.url) as caller:
                 caller.say(*quote_calls("DEMO:BTCUSD", fields=("volume",)))
                 caller.until_called("quote_completed")
                 for _ in range(20):
-                    clock.advance(1)
-                    time.sleep(0.06)
+                    pass_time(demo, clock, 1)
                 caller.say(*chart_calls("DEMO:BTCUSD", "1", 1))
                 return len(named(caller.until_called("series_completed"), "qsd"))
 
         assert count(4) < count(1) / 2
 
-    def test_a_load_does_not_hold_up_quotes_or_other_sessions(self, demo_market, caller):
-        demo_market.faults.set(load_delay_seconds=1.0)
-        caller.say(*quote_calls("DEMO:BTCUSD"), *chart_calls("DEMO:BTCUSD", "1", 5))
-        heard = caller.until_called("series_completed")
+    def test_a_load_does_not_hold_up_quotes_or_other_sessions(self, lively, lively_caller):
+        lively.faults.set(load_delay_seconds=0.3)
+        lively_caller.say(*quote_calls("DEMO:BTCUSD"), *chart_calls("DEMO:BTCUSD", "1", 5))
+        heard = lively_caller.until_called("series_completed")
         assert len(named(heard, "qsd")) > 1
 
     def test_an_unknown_session_ends_the_connection(self, caller):
@@ -138,7 +168,7 @@ class TestSockets:
             caller.socket.recv(timeout=3)
 
     def test_tapes_that_nobody_follows_are_dropped(self, start_demo_market):
-        demo = start_demo_market()
+        demo = start_demo_market(step_seconds=0.005)
         with Caller(demo.url) as caller:
             caller.say(*quote_calls("DEMO:BTCUSD"))
             caller.until_called("quote_completed")
@@ -165,62 +195,71 @@ class TestHeartbeats:
         assert beats[:4] == [b"~h~1", b"~h~2", b"~h~3", b"~h~4"]
 
     def test_a_client_that_echoes_stays_and_one_that_does_not_is_closed(self, start_demo_market):
-        demo = start_demo_market(heartbeat_seconds=0.1, echo_seconds=0.5)
+        demo = start_demo_market(heartbeat_seconds=0.05, echo_seconds=0.4)
         with Caller(demo.url) as faithful, Caller(demo.url) as silent:
             silent.echoes = False
-            listener = threading.Thread(target=lambda: list(faithful.messages(1.5)))
+            is_silent_closed = threading.Event()
+            listener = threading.Thread(target=lambda: faithful.until(lambda _: is_silent_closed.is_set()))
             listener.start()
             began = time.monotonic()
             with pytest.raises(ConnectionClosed):
                 list(silent.messages(5))
-            assert 0.4 < time.monotonic() - began < 3
-            listener.join()
-            faithful.say(ANONYMOUS)
-            list(faithful.messages(0.2))
+            assert 0.3 < time.monotonic() - began < 3
+            is_silent_closed.set()
+            faithful.say(*quote_calls("DEMO:BTCUSD"))
+            listener.join(10)
+            faithful.until_called("quote_completed")
+
+
+def drained(caller: Caller) -> int:
+    """How many packets came, once nothing but heartbeats comes any more."""
+    while list(caller.messages(0.2)):
+        pass
+    return len(caller.packets)
 
 
 class TestFaults:
-    def test_a_stall_stops_data_and_answers_but_not_heartbeats(self, start_demo_market):
-        demo = start_demo_market(heartbeat_seconds=0.1)
-        with Caller(demo.url) as caller:
-            caller.say(*quote_calls("DEMO:BTCUSD"))
-            caller.until_called("quote_completed")
-            demo.faults.set(stall=True)
-            list(caller.messages(0.3))
-            before = len(caller.packets)
-            caller.say(*chart_calls("DEMO:BTCUSD"))
-            assert list(caller.messages(1.0)) == []
-            assert all(packet.startswith(b"~h~") for packet in caller.packets[before:])
-            assert len(caller.packets) > before + 3
-            demo.faults.clear()
-            caller.until_called("qsd")
+    def test_a_stall_stops_data_and_answers_but_not_heartbeats(self, lively, lively_caller):
+        lively_caller.say(*quote_calls("DEMO:BTCUSD"))
+        lively_caller.until_called("quote_completed")
+        lively.faults.set(stall=True)
+        before = drained(lively_caller)
+        lively_caller.say(*chart_calls("DEMO:BTCUSD"))
+        assert list(lively_caller.messages(0.5)) == []
+        assert all(packet.startswith(b"~h~") for packet in lively_caller.packets[before:])
+        assert len(lively_caller.packets) > before + 3
+        lively.faults.clear()
+        lively_caller.until_called("qsd")
 
-    def test_silence_stops_everything(self, start_demo_market):
-        demo = start_demo_market(heartbeat_seconds=0.1)
-        with Caller(demo.url) as caller:
-            caller.until(lambda message: "session_id" in message)
-            demo.faults.set(silence=True)
-            list(caller.messages(0.3))
-            before = len(caller.packets)
-            caller.say(*quote_calls("DEMO:BTCUSD"))
-            assert list(caller.messages(0.6)) == []
-            assert len(caller.packets) == before
+    def test_silence_stops_everything(self, lively, lively_caller):
+        lively_caller.until(lambda message: "session_id" in message)
+        lively.faults.set(silence=True)
+        before = drained(lively_caller)
+        lively_caller.say(*quote_calls("DEMO:BTCUSD"))
+        assert list(lively_caller.messages(0.3)) == []
+        assert len(lively_caller.packets) == before
 
-    def test_no_heartbeat_stops_heartbeats_alone(self, start_demo_market):
-        demo = start_demo_market(heartbeat_seconds=0.1)
-        demo.faults.set(no_heartbeat=True)
-        with Caller(demo.url) as caller:
+    def test_no_heartbeat_stops_heartbeats_alone(self, lively):
+        lively.faults.set(no_heartbeat=True)
+        with Caller(lively.url) as caller:
             caller.say(*quote_calls("DEMO:BTCUSD"))
-            assert len(list(caller.messages(1.0))) > 2
+            assert len(list(caller.messages(0.4))) > 2
             assert not any(packet.startswith(b"~h~") for packet in caller.packets)
 
-    def test_a_muted_symbol_dies_alone(self, demo_market, caller):
-        caller.say(*quote_calls("DEMO:BTCUSD", "DEMO:ETHUSD"))
-        caller.until(lambda message: message.get("m") == "quote_completed" and message["p"][1] == "DEMO:ETHUSD")
-        demo_market.faults.set(muted_symbols=["DEMO:BTCUSD"])
-        list(caller.messages(0.3))
-        keys = {quote["n"] for _, quote in named(list(caller.messages(1.5)), "qsd")}
-        assert keys == {"DEMO:ETHUSD"}
+    def test_a_muted_symbol_dies_alone(self, lively, lively_caller):
+        lively_caller.say(*quote_calls("DEMO:BTCUSD", "DEMO:ETHUSD"))
+        lively_caller.until(lambda message: message.get("m") == "quote_completed" and message["p"][1] == "DEMO:ETHUSD")
+        lively.faults.set(muted_symbols=["DEMO:BTCUSD"])
+        muted_at = lively.market.now_ms() / 1_000
+        later = Counter()
+
+        def is_enough(message):
+            values = message["p"][1]["v"] if message.get("m") == "qsd" else {}
+            later[message["p"][1]["n"]] += values.get("lp_time", 0) > muted_at + 2
+            return later["DEMO:ETHUSD"] > 20
+
+        lively_caller.until(is_enough)
+        assert later["DEMO:BTCUSD"] == 0
 
     @pytest.mark.parametrize(("switch", "status"), [("rate_limit", 429), ("forbidden", 403), ("require_origin", 403)])
     def test_upgrades_are_refused(self, demo_market, switch, status):
@@ -236,22 +275,22 @@ class TestFaults:
             caller.until(lambda message: "session_id" in message)
 
     @pytest.mark.parametrize("name", ["garbage", "bad_json"])
-    def test_garbage_comes_between_sound_packets(self, demo_market, caller, name):
-        caller.say(*quote_calls("DEMO:BTCUSD"))
-        caller.until_called("quote_completed")
-        demo_market.faults.inject(name)
-        caller.until(lambda message: bool(caller.faults))
-        assert len(caller.faults) == 1
-        caller.until_called("qsd")
+    def test_garbage_comes_between_sound_packets(self, lively, lively_caller, name):
+        lively_caller.say(*quote_calls("DEMO:BTCUSD"))
+        lively_caller.until_called("quote_completed")
+        lively.faults.inject(name)
+        lively_caller.until(lambda message: bool(lively_caller.faults))
+        assert len(lively_caller.faults) == 1
+        lively_caller.until_called("qsd")
 
     @pytest.mark.parametrize("name", ["wrong_length", "truncated"])
-    def test_a_packet_that_is_cut_is_lost_and_the_next_is_sound(self, demo_market, caller, name):
-        caller.say(*quote_calls("DEMO:BTCUSD"))
-        caller.until_called("quote_completed")
-        demo_market.faults.inject(name, count=2)
-        caller.until(lambda message: len(caller.faults) == 2)
-        assert all("cut short" in str(fault) for fault in caller.faults)
-        caller.until_called("qsd")
+    def test_a_packet_that_is_cut_is_lost_and_the_next_is_sound(self, lively, lively_caller, name):
+        lively_caller.say(*quote_calls("DEMO:BTCUSD"))
+        lively_caller.until_called("quote_completed")
+        lively.faults.inject(name, count=2)
+        lively_caller.until(lambda message: len(lively_caller.faults) == 2)
+        assert all("cut short" in str(fault) for fault in lively_caller.faults)
+        lively_caller.until_called("qsd")
 
     @pytest.mark.parametrize("name", ["drop", "close", "protocol_error"])
     def test_connections_end_and_new_ones_are_served(self, demo_market, caller, name):
@@ -358,11 +397,12 @@ class TestBudgets:
             pass
         assert refused.value.response.status_code == 429
 
-    def test_hundreds_of_symbols_are_told_of_in_time(self, start_demo_market):
-        demo = start_demo_market(synthetic_count=300, ticks_a_second=1.0)
+    def test_hundreds_of_trades_a_second_are_told_of_in_time(self, start_demo_market):
+        demo = start_demo_market(synthetic_count=60, ticks_a_second=5.0)
+        symbols = [f"DEMO:SYN{n:04}" for n in range(1, 61)]
         with Caller(demo.url) as caller:
-            caller.say(*quote_calls(*(f"DEMO:SYN{n:04}" for n in range(1, 301)), fields=("lp", "lp_time", "volume")))
-            left = {f"DEMO:SYN{n:04}" for n in range(1, 301)}
+            caller.say(*quote_calls(*symbols, fields=("lp", "lp_time", "volume")))
+            left = set(symbols)
 
             def is_last(message):
                 if message.get("m") == "quote_completed":
@@ -370,11 +410,14 @@ class TestBudgets:
                 return not left
 
             caller.until(is_last, 60)
-            list(caller.messages(1.0))
-            updates = named(list(caller.messages(3.0)), "qsd")
-            assert len(updates) > 300
-            newest = [quote["v"]["lp_time"] for _, quote in updates[-50:] if "lp_time" in quote["v"]]
-            assert time.time() - max(newest) < 3
+            counted = Counter()
+
+            def is_enough(message):
+                counted[message.get("m")] += 1
+                return counted["qsd"] == 300
+
+            updates = named(caller.until(is_enough), "qsd")
+            assert time.time() - max(quote["v"].get("lp_time", 0) for _, quote in updates) < 3
 
 
 class TestSearch:

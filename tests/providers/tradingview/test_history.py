@@ -13,6 +13,7 @@ from domain.bar import BarState
 from domain.errors import ProviderRejected, ProviderUnavailable, UnknownSymbol
 from domain.interval import Interval
 from providers import get_provider
+from providers.demo.clock import scaled_clock
 from providers.tradingview.failures import Stalled
 from providers.tradingview.history import HistoryConnection
 
@@ -130,15 +131,18 @@ def test_a_load_that_is_never_answered_ends_alone(demo_market):
 
 
 def test_an_answer_that_trickles_in_for_ever_ends(start_demo_market):
-    began = time.time()
-    demo = start_demo_market(clock=lambda: began + (time.time() - began) * 20, always_open=True)
-    history = HistoryConnection(demo.url, random=random.random, load_seconds=1.5)
+    demo = start_demo_market(clock=scaled_clock(20), always_open=True)
+    pace = 1
+    history = HistoryConnection(
+        demo.url, random=random.random, load_seconds=10, monotonic=lambda: pace * time.monotonic()
+    )
     with history.chart("DEMO:BTCUSD") as opened:
         opened.load("1", 10)  # live from now on: updates of the bar in progress keep coming
-        began = time.monotonic()
+        pace = 30
+        heard = opened.chart.progress
         with pytest.raises(Stalled):
             opened._line.ask(opened.chart, [], lambda: False)
-        assert time.monotonic() - began < 10
+        assert opened.chart.progress > heard
     history.close()
 
 
