@@ -28,8 +28,9 @@ from marketdata.collections import PACKED, SERIES, ensure
 from marketdata.documents import Row, instant
 from marketdata.ledger import CoverageLedger
 from marketdata.mongo import Document, unavailable
-from marketdata.packing import FINAL, PARTIAL, UNKNOWN_TRADES, Columns, joined, pack, unpack
+from marketdata.packing import FINAL, PARTIAL, UNKNOWN_TRADES, Columns, joined, pack
 from marketdata.repository import BarRepository
+from marketdata.unpacking import unpack
 
 
 class PackedBars:
@@ -155,7 +156,7 @@ def _in_order(copies: Mapping[int, Document], fresh: Mapping[int, Columns]) -> C
     for is_copy, starts in groupby(sorted({*copies, *fresh}), key=copies.__contains__):
         chunks = list(starts)
         parts += [unpack([copies[at] for at in chunks])] if is_copy else [fresh[at] for at in chunks]
-    return joined(parts)
+    return joined(parts) if parts else unpack([])
 
 
 def _cut(columns: Columns, start: int, end: int) -> Columns:

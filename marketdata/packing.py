@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 Column = NDArray[Any]
 Document = dict[str, Any]
 _MOST_DECIMALS = 9
-_EXACT = float(1 << 53)
-_WIDTHS = ("<i1", "<i2", "<i4", "<i8")
+_EXACT = float(1 << 52)  # so that the difference of two such numbers is an exact double, too
+WIDTHS = ("<i1", "<i2", "<i4", "<i8")
 FINAL, PARTIAL = 1, 2
 UNKNOWN_TRADES = -1
 
@@ -72,60 +72,11 @@ def pack(columns: Columns) -> Document:
     return packed
 
 
-def unpack(documents: Sequence[Document]) -> Columns:
-    """The columns of several documents, one after the other, at once: arithmetic on long arrays is cheap."""
-    packed = [one for one in documents if one["n"]]
-    counts = np.array([one["n"] for one in packed], dtype=np.int64)
-    if any("d" not in one for one in packed) and len(packed) > 1:  # doubles that are no decimals: rare
-        return joined([unpack([one]) for one in packed])
-    return Columns._make(
-        [
-            _concatenated([_unpack_times(one["t"], one["n"]) for one in packed]).view("datetime64[s]"),
-            *_unpack_prices(packed, counts),
-            np.concatenate([_unpack_volume(one["v"]) for one in packed]) if packed else np.empty(0),
-            _unpack_trades(packed, int(counts.sum())),
-            _unpack_flags(packed, counts),
-        ]
-    )
-
-
 def joined(parts: Sequence[Columns]) -> Columns:
-    """Columns one after the other."""
+    """Columns one after the other, of one part at least."""
     if len(parts) == 1:
         return parts[0]
-    return Columns(*(np.concatenate(columns) for columns in zip(*parts, strict=True))) if parts else unpack([])
-
-
-def _unpack_prices(packed: Sequence[Document], counts: Column) -> list[Column]:
-    if packed and "d" not in packed[0]:
-        return [np.frombuffer(part, "<f8") for part in packed[0]["p"]]
-    parts = [_concatenated([_read(one["p"][place]) for one in packed]) for place in range(4)]
-    scales = {10 ** one["d"] for one in packed}
-    scale = float(scales.pop()) if len(scales) == 1 else np.repeat([10.0 ** one["d"] for one in packed], counts)
-    bases = np.array([one["b"] for one in packed], np.int64)
-    return [whole / scale for whole in _sums(parts[0], parts[1], parts[2], parts[3], counts, bases)]
-
-
-def _concatenated(parts: Sequence[Column]) -> Column:
-    return np.concatenate(parts, dtype=np.int64) if parts else np.empty(0, np.int64)
-
-
-def _unpack_trades(packed: Sequence[Document], count: int) -> Column:
-    if all(one["k"] is None for one in packed):
-        return np.full(count, UNKNOWN_TRADES)
-    unknown = (np.full(one["n"], UNKNOWN_TRADES) if one["k"] is None else _read(one["k"]) for one in packed)
-    return _concatenated(list(unknown))
-
-
-def _unpack_flags(packed: Sequence[Document], counts: Column) -> Column:
-    if all(isinstance(one["f"], int) for one in packed):
-        return np.repeat(np.array([one["f"] for one in packed], np.uint8), counts)
-    return np.concatenate(
-        [
-            np.full(one["n"], one["f"], np.uint8) if isinstance(one["f"], int) else np.frombuffer(one["f"], np.uint8)
-            for one in packed
-        ]
-    )
+    return Columns(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _is_whole(values: Column, decimals: int) -> bool:
@@ -148,28 +99,11 @@ def _differences(opened: Column, high: Column, low: Column, close: Column, base:
     return opened - before, high - np.maximum(opened, close), np.minimum(opened, close) - low, close - before
 
 
-def _sums(
-    opened: Column, high: Column, low: Column, close: Column, counts: Column, bases: Column
-) -> tuple[Column, ...]:
-    """The prices again. Each document's differences begin at its base; what those before it sum up to goes off."""
-    closes = np.cumsum(close)
-    if len(counts):
-        before = np.concatenate((np.zeros(1, np.int64), closes[np.cumsum(counts)[:-1] - 1]))
-        closes += np.repeat(bases - before, counts)
-    opens = closes - close + opened
-    return opens, np.maximum(opens, closes) + high, np.minimum(opens, closes) - low, closes
-
-
 def _narrow(values: Column) -> Binary:
     """Whole numbers in as few bytes as all of them fit in; the first byte tells how many."""
     least, most = (int(values.min()), int(values.max())) if len(values) else (0, 0)
     width = next(place for place in range(4) if -(1 << (8 << place) - 1) <= least and most < 1 << (8 << place) - 1)
-    return Binary(bytes([width]) + values.astype(_WIDTHS[width]).tobytes())
-
-
-def _read(packed: bytes) -> Column:
-    """What ``_narrow`` wrote, as narrow as it is."""
-    return np.frombuffer(packed, _WIDTHS[packed[0]], offset=1)
+    return Binary(bytes([width]) + values.astype(WIDTHS[width]).tobytes())
 
 
 def _bytes(values: Column) -> Binary:
@@ -184,25 +118,9 @@ def _pack_times(times: Column) -> Any:
     return [int(times[0]), int(steps[0]) if (steps == steps[0]).all() else _narrow(steps)]
 
 
-def _unpack_times(packed: Any, count: int) -> Column:
-    first, pace = packed
-    if isinstance(pace, int):
-        even: Column = first + pace * np.arange(count, dtype=np.int64)
-        return even
-    times: Column = np.concatenate((np.array([first], np.int64), first + np.cumsum(_read(pace), dtype=np.int64)))
-    return times
-
-
 def _pack_volume(volume: Column) -> Any:
     decimals = next((d for d in range(_MOST_DECIMALS + 1) if _is_whole(volume, d)), None)
     return _bytes(volume.astype("<f8")) if decimals is None else [decimals, _narrow(_whole(volume, decimals))]
-
-
-def _unpack_volume(packed: Any) -> Column:
-    if isinstance(packed, list):
-        scaled: Column = _read(packed[1]) / float(10 ** packed[0])
-        return scaled
-    return np.frombuffer(packed, "<f8")
 
 
 def _constant_or(flags: Column) -> Any:

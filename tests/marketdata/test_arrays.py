@@ -19,8 +19,9 @@ from marketdata.arrays import arrays
 from marketdata.collections import COVERAGE, PACKED, SERIES
 from marketdata.ledger import CoverageLedger
 from marketdata.packed import PackedBars, arrays_of
-from marketdata.packing import Columns, pack, unpack
+from marketdata.packing import Columns, pack
 from marketdata.repository import BarRepository
+from marketdata.unpacking import unpack
 from tests.marketdata.builders import BITCOIN, bar, streamed
 from tests.marketdata.files.test_real_files import register
 
@@ -115,7 +116,7 @@ def test_nothing_stored_is_nothing_read_with_the_same_types(mongo_database: Any)
 
 def test_a_store_without_a_ledger_is_brought_up_first(repository: BarRepository, mongo_database: Any) -> None:
     repository.save(BITCOIN, Interval.M1, [bar(n) for n in range(100)])
-    mongo_database[COVERAGE].drop()
+    mongo_database[COVERAGE].delete_many({})
     mongo_database[SERIES].update_many({}, {"$unset": {"mapped": 1}})
     assert same(read(mongo_database), repository)
 
