@@ -285,8 +285,9 @@ def test_caches_are_bounded_and_do_not_change_what_is_served():
     market, small = DemoMarket(4), DemoMarket(4)
     small.history._minutes._budget = small.history._coarse._budget = 200_000
     for symbol in DEMO_SYMBOLS:
-        span = (symbol, Interval.H1, at("2026-09-01"), NOW, NOW)
+        span = (symbol, Interval.H1, NOW - timedelta(days=14), NOW, NOW)
         assert small.bars(*span) == market.bars(*span)
+    assert market.history._minutes.held_bytes > 1_000_000  # what an ample budget would have held
     assert small.history._minutes.held_bytes <= 200_000
     assert small.history._coarse.held_bytes <= 200_000
 

@@ -16,6 +16,7 @@ for interval in Interval:
         [int(at.timestamp()), row.open, row.high, row.low, row.close, row.volume] for at, row in frame.iterrows()
     ]
 result["search"] = [row["symbol"] for row in client.search_symbol(symbol, "DEMO")]
+client._TvDatafeed__ws_timeout = 0.5  # so long it waits in vain for bars of what is not there
 unknown = client.get_hist(symbol="NOSUCH", exchange="DEMO", interval=Interval.in_daily, n_bars=5)
 result["unknown"] = None if unknown is None else len(unknown)
 print(json.dumps(result))
