@@ -20,9 +20,11 @@ class SyncPage {
   }
 
   async #ask() {
-    const answer = await askJson(this.element.dataset.poll);
+    const { poll, newest } = this.element.dataset;
+    // A run may begin and end between two looks: the newest one, in whatever state, tells.
+    const [answer, last] = await Promise.all([askJson(poll), newest ? askJson(newest) : null]);
     const runs = this.isList ? answer.runs : [answer];
-    await this.#renew(runs);
+    await this.#renew(runs, last?.runs ?? []);
     for (const run of runs) this.#draw(run);
     this.note.hidden = true;
     this.answeredAt = Date.now() / 1000;
@@ -31,9 +33,9 @@ class SyncPage {
   }
 
   /** Parts of the page that look different now. */
-  async #renew(runs) {
+  async #renew(runs, last) {
     const signatures = {
-      state: JSON.stringify(runs.map((run) => [run.id, run.state, run.started_at, run.reason, run.items_by_state.error > 0, run.items_by_state.partial > 0])),
+      state: JSON.stringify([...runs, ...last].map((run) => [run.id, run.state, run.started_at, run.reason, run.items_by_state.error > 0, run.items_by_state.partial > 0])),
       items: JSON.stringify(this.isList ? 0 : runs.map((run) => [run.items_by_state, run.inserted])),
     };
     const changed = Object.keys(signatures).filter((kind) => signatures[kind] !== this.#signatures[kind]);

@@ -8,13 +8,11 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from domain.interval import Interval
 from tests.pocketquant.processes import Running
 
 ROOT = Path(__file__).parents[2]
@@ -41,8 +39,9 @@ class System:
         self.var = Path(tempfile.mkdtemp(prefix="pq-browser-"))
         self.env = env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
         env |= {"POCKETQUANT_VAR": str(self.var), "POCKETQUANT_ENV_FILE": os.devnull}
-        # First syncs of thirteen symbols would keep both cores busy for a minute, which is not what is tested here.
-        env |= {"DEMO_WINDOW_BARS": "1000"}
+        # First syncs of whole windows would keep both cores busy for a minute, which is not what is tested here: just
+        # more bars than a chart's first page has.
+        env |= {"DEMO_WINDOW_BARS": "1200"}
         self.running = Running([sys.executable, "manage.py", "up"], cwd=ROOT, env=env)
 
     def wait_until_ready(self):
@@ -70,27 +69,6 @@ class System:
         answer = connection.getresponse()
         assert answer.status == 200, answer.read()
         connection.close()
-
-    def manage(self, *arguments: str, **env: str):
-        """A command beside the running system. Raises CalledProcessError with what it said."""
-        command = [sys.executable, "manage.py", *arguments]
-        subprocess.run(command, cwd=ROOT, env=self.env | env, check=True, capture_output=True, text=True, timeout=60)
-
-    def forget_bars(self, symbol: str, interval: Interval, oldest: int, newest: int):
-        """Takes the bars out of the store that opened from ``oldest`` until before ``newest`` intervals ago."""
-        script = f"""
-from datetime import UTC, datetime
-from domain.interval import Interval
-from marketdata.mongo import database
-from marketdata.repository import BarRepository
-from symbols.models import Symbol
-import time
-now = int(time.time()) // {interval.seconds} * {interval.seconds}
-instrument, interval = Symbol.objects.get(code="{symbol}").instrument(), Interval("{interval.value}")
-span = (datetime.fromtimestamp(now - n * {interval.seconds}, UTC) for n in ({oldest}, {newest}))
-print(BarRepository(database()).delete(instrument, interval, *span))
-"""
-        self.manage("shell", "-c", script)
 
     def stop(self):
         if self.running.process.poll() is None:
