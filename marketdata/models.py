@@ -131,7 +131,7 @@ class SyncItem(models.Model):
 
     run = models.ForeignKey(SyncRun, on_delete=models.CASCADE, related_name="items")
     symbol = models.ForeignKey(Symbol, on_delete=models.CASCADE, related_name="sync_items")
-    interval = models.CharField(max_length=2)
+    interval = models.CharField(max_length=3)
     provider = models.CharField(max_length=32)
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     priority = models.PositiveSmallIntegerField(default=SyncRun.Priority.BULK)
