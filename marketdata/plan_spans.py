@@ -41,7 +41,7 @@ def wanted_spans(
 def joined(spans: Sequence[Span], within: float) -> list[Span]:
     """Spans put together where they touch, and as long as all is ``within`` so many seconds."""
     found: list[Span] = []
-    for span in spans:
+    for span in sorted(spans):
         if span.start >= span.end:
             continue
         if found and (span.start <= found[-1].end or span.end - found[-1].start <= within):
