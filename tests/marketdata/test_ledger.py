@@ -206,7 +206,7 @@ def test_a_store_from_before_there_were_bitmaps_is_brought_up_by_itself(
     repository: BarRepository, ledger: CoverageLedger, mongo_database: Any
 ) -> None:
     repository.save(BITCOIN, Interval.M1, minutes(0, 1, 2))
-    mongo_database[COVERAGE].drop()
+    mongo_database[COVERAGE].delete_many({})
     mongo_database[SERIES].update_many({}, {"$unset": {"mapped": 1}})
     repository.save(BITCOIN, Interval.M1, minutes(3))
     assert ledger.coverage(BITCOIN, Interval.M1, None, LATER, now=START + timedelta(minutes=6)).share == 1.0
