@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 from django.contrib.auth import get_user_model
 
@@ -27,6 +29,20 @@ def mongod(tmp_path_factory):
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def impatient(settings, monkeypatch, mongod):
+    """That store is what the settings name, and clients give it up after half a second instead of some."""
+    from marketdata import mongo
+
+    settings.MONGODB_URI = mongod.uri
+    monkeypatch.setattr(mongo, "_databases", {})
+    monkeypatch.setattr(mongo, "_HEARTBEAT_MS", 500)
+    monkeypatch.setattr(mongo, "connect", functools.partial(mongo.connect, timeout_ms=500))
+    yield mongod
+    for database in mongo._databases.values():
+        database.client.close()
 
 
 @pytest.fixture

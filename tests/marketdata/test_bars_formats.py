@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pyarrow
 import pytest
+from django.utils import timezone
 from pyarrow import parquet
 
 from domain.errors import StoreUnavailable
@@ -193,7 +194,9 @@ def test_head_tells_the_same_headers_and_sends_nothing(reader, varied, name):
 
 
 @pytest.mark.parametrize("name", MEDIA_TYPES)
-def test_an_unchanged_answer_of_any_format_is_a_304_with_a_tag_of_its_own(reader, varied, name):
+def test_an_unchanged_answer_of_any_format_is_a_304_with_a_tag_of_its_own(reader, varied, name, monkeypatch):
+    now = timezone.now()  # each minute another bar is expected, which is another answer
+    monkeypatch.setattr(timezone, "now", lambda: now)
     answer = ask(reader, format=name)
     again = reader.get(
         URL, {"symbols": BTC, "interval": "1m", "format": name}, headers={"If-None-Match": answer["ETag"]}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from marketdata.repository import BarRepository
 from tests.marketdata.builders import BITCOIN, bar, streamed
 
 M1 = Interval.M1
+FRESH = itertools.count(1)  # a series without bars for each example
 MINUTES = st.integers(0, 12)
 PRICES = st.sampled_from([100.0, 101.0])
 BATCHES = st.lists(
@@ -48,17 +51,16 @@ def model_after(batches: list[list[Bar]]) -> dict[int, tuple[float, BarState]]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=BATCHES)
 def test_any_batches_leave_what_a_dict_would_hold(mongo_database, batches):
-    for name in ("bars", "series", "bar_revisions"):
-        mongo_database[name].delete_many({})
+    instrument = replace(BITCOIN, id=next(FRESH))
     repository = BarRepository(mongo_database)
     version = 0
     for batch in batches:
-        result = repository.save(BITCOIN, M1, batch)
+        result = repository.save(instrument, M1, batch)
         assert result.version == version + (1 if result.inserted or result.replaced else 0)
         version = result.version
-    found = repository.between(BITCOIN, M1, None, None)
+    found = repository.between(instrument, M1, None, None)
     assert {stored.open_time: (stored.open, stored.state) for stored in found} == model_after(batches)
-    series = repository.series(BITCOIN, M1)
+    series = repository.series(instrument, M1)
     if found:
         assert (series.first, series.last, series.count) == (found[0].open_time, found[-1].open_time, len(found))
     else:

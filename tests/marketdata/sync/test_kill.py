@@ -31,12 +31,12 @@ def cluster(demo_market: RunningDemoMarket, tmp_path):
 
 
 def test_a_sync_that_is_killed_on_the_way_comes_to_the_same_end(alone, repository, demo_market, cluster):
-    instruments = [demo_market.market.instrument(code) for code in ("DEMO:ETHUSD", "DEMO:XRPUSD")]
+    instruments = [demo_market.market.instrument(code) for code in ("DEMO:ETHUSD",)]
     symbols = [alone, *(symbol for symbol, _ in add_symbols(instruments, streaming=False))]
     asked_at = timezone.now()
     series = [(symbol, interval) for symbol in symbols for interval in Interval]
     run, _ = runs.start(runs.Order(series=series))
-    at = sorted(random.Random(3).sample(range(1, 25), KILLS))
+    at = sorted(random.Random(3).sample(range(1, 15), KILLS))
     lost = kill_on_the_way(cluster, run, at, within=60)
     wait_until(lambda: runs.SyncRun.objects.get(pk=run.pk).is_finished, 90, "the run ends")
     run.refresh_from_db()
@@ -49,5 +49,5 @@ def test_a_sync_that_is_killed_on_the_way_comes_to_the_same_end(alone, repositor
     progress = progress_of([again.pk])[again.pk]
     assert progress.replaced == 0
     assert progress.inserted <= len(series)  # the bars that were in progress when the first run was ordered
-    assert progress.unchanged > 3 * 11 * 4_900
+    assert progress.unchanged > 2 * 11 * 4_900
     assert settled(repository, symbols, asked_at) == before

@@ -16,7 +16,7 @@ from django_q.models import OrmQ
 
 from domain.errors import Conflict, UnknownSymbol
 from domain.interval import Interval
-from marketdata import runs, runs_claims, runs_lanes, runs_outcomes, sync_sweep
+from marketdata import runs, runs_claims, runs_lanes, runs_outcomes, sync_chunk, sync_sweep
 from marketdata.budget import Budget
 from marketdata.leases import Leases, holder
 from marketdata.models import ProviderPace, SyncItem, SyncLane, SyncRun
@@ -210,7 +210,7 @@ def test_all_goes_well_so_a_little_more_is_asked_at_once(bitcoin):
 
 
 def test_a_paused_run_does_nothing_and_goes_on_where_it_was(bitcoin):
-    run = runs.pause(order(bitcoin))
+    run = runs.pause(order(bitcoin, H1, D1))
     do_queued()
     assert set(states(run).values()) == {"pending"}
     run = runs.resume(run)
@@ -251,8 +251,9 @@ def test_a_cancelled_run_ends_and_may_be_tried_again(bitcoin):
         runs.retry_failed(run)
 
 
-def test_a_run_that_is_cancelled_while_it_works_stores_no_further_page(bitcoin, demo_market):
-    demo_market.faults.set(load_delay_seconds=4.0)
+def test_a_run_that_is_cancelled_while_it_works_stores_no_further_page(bitcoin, demo_market, monkeypatch):
+    monkeypatch.setattr(sync_chunk, "_BEAT_SECONDS", 0.2)  # so often it looks whether it is still wanted
+    demo_market.faults.set(load_delay_seconds=1.5)
     run = order(bitcoin, H1)
     work = threading.Thread(target=lambda: (Chunk("demo", own_name()).run(), connection.close()))
     work.start()
@@ -320,7 +321,7 @@ def test_a_spent_budget_makes_a_run_wait_without_failing(bitcoin, monkeypatch):
 
 
 def test_what_a_killed_worker_had_in_hand_is_taken_up_at_once(bitcoin, mongo_database):
-    run = order(bitcoin)
+    run = order(bitcoin, Interval.H4, D1, Interval.W1)
     worker = dead_worker()
     [lane, _] = SyncLane.objects.all()
     assert runs_lanes.begin("demo", lane.number, lane.ticket, worker, timezone.now())
@@ -335,7 +336,7 @@ def test_what_a_killed_worker_had_in_hand_is_taken_up_at_once(bitcoin, mongo_dat
 
 
 def test_a_task_that_was_lost_with_its_cluster_is_queued_again_after_seconds(bitcoin):
-    run = order(bitcoin)
+    run = order(bitcoin, D1, Interval.W1)
     OrmQ.objects.all().delete()
     now = timezone.now()
     assert sync_sweep.sweep(now) == 0
