@@ -53,9 +53,14 @@ def test_while_mongodb_is_away_items_wait_and_say_so_and_go_on_by_themselves(alo
     finally:
         impatient.start()
         wait_until_ready(impatient)
-    SyncItem.objects.filter(state="pending").update(due_at=timezone.now())
-    Chunk("demo", own_name(), seconds=20).run()
-    run.refresh_from_db()
+
+    def is_done() -> bool:
+        SyncItem.objects.filter(state="pending").update(due_at=timezone.now())
+        Chunk("demo", own_name(), seconds=20).run()
+        run.refresh_from_db()
+        return run.is_finished
+
+    wait_for(is_done, 60, "the run ends, once what the lost connection held is let go")
     assert (run.state, run.reason) == ("completed", "")
 
 
