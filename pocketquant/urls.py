@@ -7,9 +7,10 @@ from django.contrib.auth.decorators import login_not_required, login_required
 from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerView
 
 from pocketquant import health, problems
+from pocketquant.schema_view import SchemaView
 
 admin.autodiscover()
 docs = SpectacularSwaggerView.as_view(url_name="schema")
@@ -27,7 +28,7 @@ urlpatterns = [
     path("admin/login/", login_not_required(RedirectView.as_view(pattern_name="signin", query_string=True))),
     path("admin/logout/", RedirectView.as_view(pattern_name="signout")),
     path("admin/", admin.site.urls),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", login_required(docs), name="api-docs"),
     path("api/redoc/", login_required(redoc), name="api-redoc"),
     path("api/v1/", include("symbols.urls")),
