@@ -42,7 +42,7 @@ class Hub:
     def __init__(self, *, layer: Any, cache: LiveCache, clock: Callable[[], float] = time.monotonic) -> None:
         self.cache, self.registered, self._clock = cache, Registered(), clock
         self._silence = Silence(self._say, clock)
-        self.snapshots = SnapshotReader(cache, on_silent=self._silence.was_told, head=self._silence.head)
+        self.snapshots = SnapshotReader(cache, on_silent=self._silence.was_told)
         self._watch_due = asyncio.Event()
         self.audience = Audience(
             on_watch=self._watch_due.set, on_follow=self._silence.follow, on_unfollow=self._silence.unfollow

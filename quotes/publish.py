@@ -1,6 +1,7 @@
 """From the streamer to the browsers: sequence numbers, and messages encoded once.
 
-Redis first (``standing.py``: the state a newcomer reads), then the channel layer (what those who are there are told).
+Redis first (``standing.py``: the state a newcomer reads), then the channel layer (what those who are there are told):
+so a snapshot is never older than what its reader was told, which it would drop.
 Each message on the channel layer is numbered per shard, so that a hub that missed one knows.
 """
 
@@ -50,6 +51,7 @@ class Publisher:
         self._standing = Standing(epoch, clock)
         self._numbers = [0] * SHARDS
         self._certain: deque[Envelope] = deque()
+        self._sending: deque[Envelope] = deque()  # of these the state is written, or being written
         self._latest: dict[Series, Quote | Bar] = {}
         self._followed: frozenset[str] | None = None  # as the last heartbeat said
         self._wake = asyncio.Event()
@@ -118,10 +120,15 @@ class Publisher:
         try:
             if not self.reachable:
                 await self._recover()
+            # All at one moment: what comes while this is written and sent belongs to the next turn.
             changes = self._standing.take()
+            self._sending += self._certain
+            self._certain.clear()
+            latest, self._latest = self._latest, {}
+            seqs = {symbol: self.seqs.get(symbol, 0) for symbol, _ in latest}
             if changes:
                 await self._cache.write(changes)
-            await self._send_all()
+            await self._send_all(latest, seqs)
         except _AWAY as error:
             if self.reachable:
                 log.warning("redis_away", reason=str(error))
@@ -148,13 +155,11 @@ class Publisher:
         if self._followed is not None:
             await self._cache.beat(Pulse(self.epoch, now.timestamp(), self._followed))
 
-    async def _send_all(self) -> None:
-        while self._certain:
-            # Taken out first: the fold may drop the oldest while it is being sent.
-            await self._group_send(self._certain.popleft())
-        latest, self._latest = self._latest, {}
+    async def _send_all(self, latest: dict[Series, Quote | Bar], seqs: dict[str, int]) -> None:
+        while self._sending:
+            await self._group_send(self._sending.popleft())
         for (symbol, what), value in latest.items():
-            seq = self.seqs.get(symbol, 0)
+            seq = seqs[symbol]
             if isinstance(value, Quote):
                 fields = messages.quote_fields(value, datetime.now(UTC))
                 text = messages.about("quote", symbol, self.epoch, seq, fields)
@@ -178,9 +183,10 @@ class Publisher:
         log.info("redis_back", symbols=len(self._standing))
 
     def _drop_all(self) -> None:
-        for envelope in self._certain:
-            self._numbers[envelope.shard] += 1
-        self._certain.clear()
+        for waiting in (self._sending, self._certain):
+            for envelope in waiting:
+                self._numbers[envelope.shard] += 1
+            waiting.clear()
         self._latest.clear()
         self._standing.drop()
 

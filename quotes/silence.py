@@ -34,10 +34,6 @@ class Silence:
         """The last message of a followed symbol that has a number of its own."""
         self._heads[symbol] = epoch, seq
 
-    def head(self, symbol: str) -> tuple[int, int]:
-        """``(epoch, seq)`` of the last message of a followed symbol, as far as it is known."""
-        return self._heads.get(symbol, (0, 0))
-
     def beat(self, epoch: int, seqs: Mapping[str, int]) -> list[str]:
         """A heartbeat: the symbols that were said to be silent and are not."""
         now = self._beat_at = self._clock()
@@ -86,4 +82,4 @@ class Silence:
         now = datetime.now(UTC)
         fields = messages.status_fields(Status(state=state, since=now, reason=reason), now)
         # It repeats the last number: it is this process that speaks, not the streamer.
-        self._say(symbol, messages.about("status", symbol, *self.head(symbol), fields))
+        self._say(symbol, messages.about("status", symbol, *self._heads.get(symbol, (0, 0)), fields))

@@ -17,7 +17,6 @@ from quotes.status import FeedState, Status
 SILENT_STALE_SECONDS = 11.0  # two heartbeats missed
 SILENT_OFFLINE_SECONDS = 30.0
 NOT_FOLLOWED = "this symbol is not being followed"
-_MOST_LOOKS, _LOOK_AGAIN_SECONDS = 20, 0.05
 Wanted = tuple[str, frozenset[str], bool]  # symbol, intervals, resync
 
 
@@ -25,8 +24,6 @@ class SnapshotReader:
     """Answers ``read`` calls in batches. A call is answered by a round trip that begins after it.
 
     ``on_silent(symbol, state)`` is called when an answer says that the streamer does not speak for the symbol.
-    ``head(symbol)`` is the ``(epoch, seq)`` of the newest message that browsers may have: a picture older than that
-    would be dropped by them, so Redis is looked at again until it has come as far, for a second at most.
     """
 
     def __init__(
@@ -35,9 +32,8 @@ class SnapshotReader:
         clock: Callable[[], float] = time.time,
         *,
         on_silent: Callable[[str, FeedState], None] = lambda _symbol, _state: None,
-        head: Callable[[str], tuple[int, int]] = lambda _symbol: (0, 0),
     ) -> None:
-        self._cache, self._clock, self._on_silent, self._head = cache, clock, on_silent, head
+        self._cache, self._clock, self._on_silent = cache, clock, on_silent
         self._asked: dict[Wanted, asyncio.Future[Message]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -68,19 +64,11 @@ class SnapshotReader:
                 for wanted, message in answers.items():
                     asked[wanted].set_result(message)
 
-    async def _look(self, union: dict[str, set[str]]) -> tuple[Pulse | None, dict[str, Stored]]:
-        for _ in range(_MOST_LOOKS):
-            pulse, stored = await self._cache.read(union)
-            if all((one.epoch, one.seq) >= self._head(symbol) for symbol, one in stored.items()):
-                break
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-        return pulse, stored
-
     async def _read(self, asked: Iterable[Wanted]) -> dict[Wanted, Message]:
         union: dict[str, set[str]] = {}
         for symbol, intervals, _ in asked:
             union.setdefault(symbol, set()).update(intervals)
-        pulse, stored = await self._look(union)
+        pulse, stored = await self._cache.read(union)
         now = self._clock()
         for symbol in union:
             silence = silence_status(symbol, pulse, now)
