@@ -23,6 +23,10 @@ _HEARTBEAT_MS = 2_000
 # So long a page, a worker or a stop waits where no server answers; what matters is tried again anyway.
 _PATIENCE_MS = 3_000
 
+# A server that shuts down or is no primary any more, or a majority that did not answer in time; without a label where
+# only the acknowledgement of a write met it. Names: mongo/base/error_codes.yml of the server.
+_ON_ITS_WAY_OUT = frozenset({64, 91, 189, 10107, 11600, 11602, 13435, 13436})
+
 _databases: dict[int, Database[Document]] = {}
 
 
@@ -74,7 +78,8 @@ def unavailable() -> Iterator[None]:
     except ConnectionFailure as error:  # AutoReconnect, server selection and network timeouts among them
         raise StoreUnavailable(f"MongoDB does not answer: {_in_short(error)}"[:300]) from error
     except PyMongoError as error:
-        if error.has_error_label("RetryableWriteError") or error.has_error_label("UnknownTransactionCommitResult"):
+        labels = ("RetryableWriteError", "UnknownTransactionCommitResult")
+        if getattr(error, "code", None) in _ON_ITS_WAY_OUT or any(map(error.has_error_label, labels)):
             raise StoreUnavailable(f"MongoDB did not acknowledge: {_in_short(error)}"[:300]) from error
         raise
 
