@@ -72,10 +72,13 @@ class Chunk:
         self.absences = joined(without(self.absences, again), Absence(asked_at, fresh))
 
     def note(self, start: int, end: int, reason: str) -> bool:
-        """Remember why bars of ``[start, end)`` may be missing; the newest are kept. Returns whether it is new."""
+        """Remember why bars of ``[start, end)`` may be missing, in place of what was noted from that start on; the
+        newest are kept. Returns whether it is new.
+        """
         if (start, end, reason) in self.notes:
             return False
-        self.notes = [*self.notes, (start, end, reason)][-_MOST_NOTES:]
+        others = [note for note in self.notes if note[0] != start]
+        self.notes = [*others, (start, end, reason)][-_MOST_NOTES:]
         return True
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import starmap
 
 from domain.coverage import Hole, Reason, Stretch, chunks_of, parted, stretches
 from domain.instrument import Instrument
@@ -15,6 +15,9 @@ from marketdata.absences import asked_at
 from marketdata.coverage_chunks import Chunk
 from marketdata.documents import seconds
 from marketdata.window import leaves_window_at, window_start
+
+_By = Callable[[Stretch], Hole]
+_Found = tuple[Stretch, _By]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,28 +32,42 @@ class Explainer:
 
     def holes(self, expected: Mapping[int, int], missing: Mapping[int, int]) -> Iterator[Hole]:
         """Of what is ``missing`` among the ``expected``, both bitmaps by chunk; parted where the window begins."""
-        return starmap(self._explain, self._stretches(expected, missing))
+        return (by(stretch) for stretch, by in self._stretches(expected, missing))
 
     def newest(self, expected: Mapping[int, int], missing: Mapping[int, int], most: int) -> tuple[list[Hole], int]:
         """The last of these holes, and how many there are before them."""
-        last: deque[tuple[Stretch, bool]] = deque(maxlen=most)
+        last: deque[_Found] = deque(maxlen=most)
         total = 0
         for total, found in enumerate(self._stretches(expected, missing), 1):  # noqa: B007  # counted
             last.append(found)
-        return list(starmap(self._explain, last)), total - len(last)
+        return [by(stretch) for stretch, by in last], total - len(last)
 
-    def _stretches(self, expected: Mapping[int, int], missing: Mapping[int, int]) -> Iterator[tuple[Stretch, bool]]:
-        """Each with whether the provider still has it."""
+    def _stretches(self, expected: Mapping[int, int], missing: Mapping[int, int]) -> Iterator[_Found]:
+        """Each with who explains it: what the provider still has and what not, and what there are notes of."""
         begins = -(1 << 62)
         if self.window_bars is not None:
             begins = window_start(self.instrument.calendar, self.interval, self.window_bars, seconds(self.now))
         older, newer = parted(self.interval, missing, begins)
-        for part, is_within in ((older, False), (newer, True)):
-            for stretch in stretches(self.interval, expected, part) if part else ():
-                yield stretch, is_within
+        noted = self._noted(newer)
+        others = {start: bits & ~noted.get(start, 0) for start, bits in newer.items()} if noted else newer
+        yield from self._each(self._beyond, expected, older)
+        yield from heapq.merge(
+            self._each(self._unasked, expected, others), self._each(self._lost, expected, noted), key=lambda one: one[0]
+        )
 
-    def _explain(self, stretch: Stretch, is_within: bool) -> Hole:
-        return self._within(stretch) if is_within else self._beyond(stretch)
+    def _each(self, by: _By, expected: Mapping[int, int], part: Mapping[int, int]) -> Iterator[_Found]:
+        return ((stretch, by) for stretch in (stretches(self.interval, expected, part) if part else ()))
+
+    def _noted(self, missing: Mapping[int, int]) -> dict[int, int]:
+        """Those of which there is a note."""
+        chunks, found = chunks_of(self.interval), {}
+        for start in missing.keys() & self.chunks.keys():
+            bits = 0
+            for first, end, _ in self.chunks[start].notes:
+                bits |= chunks.mask(start, first, end)
+            if bits & missing[start]:
+                found[start] = bits & missing[start]
+        return found
 
     def known_empty(self, stretch: Stretch) -> Hole:
         """Bars that the provider did not have, and may be asked for once more."""
@@ -60,12 +77,21 @@ class Explainer:
         detail = f"asked {since:%Y-%m-%d %H:%MZ}" if since else ""
         return Hole(first, last + 1, bars, Reason.NONE_AT_PROVIDER, None, detail)
 
-    def _within(self, stretch: Stretch) -> Hole:
+    def _unasked(self, stretch: Stretch) -> Hole:
+        return self._within(stretch, Reason.NOT_ASKED, "")
+
+    def _lost(self, stretch: Stretch) -> Hole:
+        """What the latest note of it says."""
+        first, last, _ = stretch
+        notes = reversed(self._chunk(first).notes)
+        text = next(text for start, end, text in notes if start <= last and first < end)
+        return self._within(stretch, Reason.FEED_DOWN, "" if text == Reason.FEED_DOWN else text)
+
+    def _within(self, stretch: Stretch, reason: Reason, detail: str) -> Hole:
         first, last, bars = stretch
         until = None
         if self.window_bars is not None:
             until = leaves_window_at(self.instrument.calendar, self.interval, self.window_bars, first)
-        reason, detail = self._noted(first, last)
         return Hole(first, last + 1, bars, reason, until, detail)
 
     def _beyond(self, stretch: Stretch) -> Hole:
@@ -75,13 +101,6 @@ class Explainer:
         when = f" since {since:%Y-%m-%d %H:%MZ}" if since else ""
         detail = f"beyond the {window:,} bars that the provider keeps{when}"
         return Hole(first, last + 1, bars, Reason.BEYOND_WINDOW, None, detail)
-
-    def _noted(self, first: int, last: int) -> tuple[Reason, str]:
-        for start, end, text in reversed(self._chunk(first).notes):
-            if start <= last and first < end:
-                known = text in tuple(Reason)
-                return (Reason(text), "") if known else (Reason.FEED_DOWN, text)
-        return Reason.NOT_ASKED, ""
 
     def _chunk(self, key: int) -> Chunk:
         start = chunks_of(self.interval).start_of(key)

@@ -65,8 +65,13 @@ def note_reason(
     end: datetime,
     reason: str,
 ) -> None:
-    """Say why bars with keys in ``[start, end)`` may be missing, as far as they are. Raises StoreUnavailable."""
+    """Say why bars with keys in ``[start, end)`` may be missing, as far as they are; another ``end`` for the same
+    ``start`` corrects what was said, within the chunks of the range. Raises StoreUnavailable.
+    """
     ensure(database)
+    with unavailable():
+        known_series = database[SERIES].find_one({"_id": series.identity(instrument, interval)})
+    upkeep.bring_up(database, known_series, instrument, interval)
 
     def work(session: ClientSession, at: int) -> None:
         chunk = coverage_chunks.read_one(database, session, instrument, interval, at)

@@ -27,7 +27,8 @@ log = structlog.get_logger(__name__)
 class Following:
     """``keep_to`` what is desired. ``on_change(gone)`` is called when others are followed than before.
 
-    ``baselines_of`` tells, once for each provider, where its symbols stood when an earlier run stopped.
+    ``baselines_of`` tells, once for each provider, where its symbols stood when an earlier run stopped, ``left_at``
+    (epoch seconds).
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class Following:
         thread: WorkerThread,
         open_provider: Callable[[str], Provider],
         baselines_of: Callable[[str], list[Baseline]],
+        left_at: float,
         on_change: Callable[[list[str]], None],
     ) -> None:
         self._streamer, self._publisher, self._syncs, self._thread = streamer, publisher, syncs, thread
         self._open_provider, self._baselines_of, self._on_change = open_provider, baselines_of, on_change
+        self._left_at = left_at
         self._feeds: dict[str, Feed] = {}
         self._waiting: dict[str, str] = {}  # symbols that cannot be followed yet, and why
         self._calendars: set[str] = set()  # those that are built
@@ -105,7 +108,7 @@ class Following:
             self._feeds[name] = feed
             for baseline in baselines:
                 if baseline.second is not None:
-                    self._streamer.resume(baseline.symbol, int(baseline.second) * 10**9)
+                    self._streamer.resume(baseline.symbol, int(baseline.second) * 10**9, self._left_at)
         return feed
 
     def _tell_waiting(self, waiting: Mapping[str, str]) -> None:

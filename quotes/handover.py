@@ -28,12 +28,16 @@ log = structlog.get_logger(__name__)
 
 
 class Handover:
-    """Reads the checkpoint at ``path`` when made. ``clock`` tells epoch seconds."""
+    """Reads the checkpoint at ``path`` when made. ``clock`` tells epoch seconds.
+
+    ``left_at`` is when it was written, epoch seconds; 0 if there is none.
+    """
 
     def __init__(self, path: Path, *, clock: Callable[[], float]) -> None:
         self._path, self._clock = path, clock
         self._found = checkpoint.read(path, clock())
         self._epoch = 0 if self._found is None else self._found.epoch
+        self.left_at = 0.0 if self._found is None else self._found.saved_at
         self._unsaved: list[Bar] = [] if self._found is None else self._found.unsaved  # of symbols not followed yet
         self._owed: dict[_Key, Bar] = {}  # given to the writer, not acknowledged yet
         self._baselines = {} if self._found is None else self._found.baselines

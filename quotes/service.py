@@ -24,6 +24,7 @@ from quotes.endings import end
 from quotes.following import Following
 from quotes.handover import Handover
 from quotes.historian import Historian
+from quotes.interruptions import Interruptions
 from quotes.nudges import NUDGE_SYMBOLS, NUDGE_WATCH, listen
 from quotes.publish import Publisher
 from quotes.saving import Consequences, open_repository, save
@@ -56,7 +57,7 @@ class StreamService:
     ) -> None:
         self._stopping = asyncio.Event()
         self._reconcile_now, self._watch_now = asyncio.Event(), asyncio.Event()
-        self._sql = WorkerThread("sql")
+        self._sql, self._ledger = WorkerThread("sql"), WorkerThread("ledger")
         self._cache = LiveCache()
         self.handover = Handover(checkpoint_path, clock=lambda: clock_ns() / 1e9)
         epoch = max(int(time.time() * 1000), self.handover.last_epoch + 1)
@@ -64,12 +65,14 @@ class StreamService:
         self.audit = AuditTrail(self._sql)
         then = Consequences(publisher=self.publisher, audit=self.audit, handover=self.handover)
         self.writer = Writer(save, on_saved=then.saved, on_lost=then.lost)
+        self.interruptions = Interruptions(self._ledger, clock=lambda: clock_ns() / 1e9)
         self.streamer = Streamer(
             aggregator=Aggregator(),
             writer=self.writer,
             publisher=self.publisher,
             audit=self.audit,
             on_hole=self._hole,
+            on_away=self.interruptions.began,
             clock_ns=clock_ns,
         )
         self.historian = Historian(
@@ -88,6 +91,7 @@ class StreamService:
             thread=self._sql,
             open_provider=open_provider,
             baselines_of=self.handover.give_baselines,
+            left_at=self.handover.left_at,
             on_change=self._changed,
         )
         self._soon: set[asyncio.Task[Any]] = set()
@@ -118,6 +122,7 @@ class StreamService:
             self._listen,
             self.historian.run,
             self.syncs.run,
+            self.interruptions.run,
         )
         sources = [asyncio.create_task(part(), name=part.__qualname__) for part in parts]
         stop = asyncio.create_task(self._stopping.wait())
@@ -145,6 +150,7 @@ class StreamService:
         self.historian.close()
         self.writer.close()
         self._sql.close()
+        self._ledger.close()
         log.info("stopped", unsaved=len(self.writer.unsaved()))
 
     def _leave(self, fold: dict[str, Any], baselines: dict[str, list[Baseline]]) -> None:
@@ -168,6 +174,8 @@ class StreamService:
 
     def _changed(self, gone: list[str]) -> None:
         """Others are followed than before."""
+        for symbol in gone:
+            self.interruptions.ended(symbol)
         self.handover.give_unsaved(self.streamer.instruments, self.writer.put)
         self._task_soon(self._renew(gone))
 
@@ -219,5 +227,6 @@ class StreamService:
 
     def _hole(self, symbol: str) -> None:
         """Ticks were missed: the fold's parents are seeded at once, the queue fills what is stored."""
+        self.interruptions.ended(symbol)
         self.historian.seed_soon(symbol)
         self.syncs.want(symbol)

@@ -38,7 +38,9 @@ _AUDITED = {
 class Streamer:
     """Folds what the feeds say and hands the results on.
 
-    ``on_hole(symbol)`` is called when ticks of a symbol were missed: at its first subscription and at each later one.
+    ``on_away(instrument, since, reason)`` is called when nothing is heard of a symbol from epoch second ``since`` on:
+    when it is followed, and when its feed is lost or refuses it. ``on_hole(symbol)`` when it is heard (again), so that
+    ticks of it were missed before: at its first subscription and at each later one.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Streamer:
         publisher: Publisher,
         audit: AuditTrail,
         on_hole: Callable[[str], None],
+        on_away: Callable[[Instrument, float, str], None] = lambda instrument, since, reason: None,
         clock_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,13 +59,14 @@ class Streamer:
         self.board = StatusBoard(publisher.status)
         self.instruments: dict[str, Instrument] = {}
         self._writer, self._publisher, self._audit = writer, publisher, audit
-        self._on_hole = on_hole
+        self._on_hole, self._on_away = on_hole, on_away
         self._clock_ns, self._monotonic = clock_ns, monotonic
         self._watched: dict[str, set[Interval]] = {}
         self._forming_pace, self._quote_pace = Pace(), Pace(_QUOTE_PERIOD_SECONDS)
         self._idle_quote_pace = Pace(_UNWATCHED_PERIOD_SECONDS)
         self._quotes: dict[str, Quote] = {}
         self._last_tick_ns: dict[str, int] = {}
+        self._left_at: dict[str, float] = {}
         self._subscribed: set[str] = set()
         self._review_at = 0.0
 
@@ -72,11 +76,15 @@ class Streamer:
         """Fold this symbol; doing it again takes over changed details."""
         self.aggregator.follow(instrument)
         self.board.follow(instrument, feed.state, self._monotonic())
+        if instrument.symbol not in self.instruments:
+            left_at = self._left_at.pop(instrument.symbol, None)
+            reason = "" if left_at is None else "the streamer was stopped"
+            self._on_away(instrument, self._clock_ns() / 1e9 if left_at is None else left_at, reason)
         self.instruments[instrument.symbol] = instrument
 
-    def resume(self, symbol: str, last_ns: int) -> None:
-        """An earlier run followed this symbol until its trade of ``last_ns``: what passed since is a gap."""
-        self._last_tick_ns[symbol] = last_ns
+    def resume(self, symbol: str, last_ns: int, left_at: float) -> None:
+        """An earlier run followed it until ``left_at`` (epoch seconds); what passed since its trade of ``last_ns`` is a gap."""
+        self._last_tick_ns[symbol], self._left_at[symbol] = last_ns, left_at
         self._subscribed.add(symbol)
 
     def forget(self, symbol: str) -> None:
@@ -87,7 +95,7 @@ class Streamer:
         self._publisher.forget(symbol)
         for pace in (self._forming_pace, self._quote_pace, self._idle_quote_pace):
             pace.forget(symbol)
-        for table in (self.instruments, self._quotes, self._last_tick_ns):
+        for table in (self.instruments, self._quotes, self._last_tick_ns, self._left_at):
             table.pop(symbol, None)
         self._subscribed.discard(symbol)
 
@@ -157,10 +165,15 @@ class Streamer:
     def _happened(self, feed: Feed, event: FeedEvent, now: float) -> None:
         symbol = event.symbol
         feed.note(event, now)
+        if event.kind is FeedEventKind.DISCONNECTED:
+            for one in feed.instruments.values():
+                self._lost(feed, one.symbol, event.reason, now)
         if event.kind in _AUDITED:
             self._audit.note(
                 event.kind.value, provider=feed.name, symbol=symbol or "", reason=event.reason, volume=event.volume
             )
+        if event.kind is FeedEventKind.SYMBOL_ERROR and symbol is not None:
+            self._lost(feed, symbol, event.reason, now)
         if symbol in self.instruments:
             self._happened_to(symbol, event, now)
         self._review_at = 0.0  # not now: a thousand symbols may be subscribed in one message
@@ -175,6 +188,11 @@ class Streamer:
             self.board.probed(symbol, now)
         elif kind is FeedEventKind.DELAYED:
             self.board.delayed(symbol, event.delay_seconds)
+
+    def _lost(self, feed: Feed, symbol: str, reason: str, now: float) -> None:
+        instrument = self.instruments.get(symbol)
+        if instrument is not None:
+            self._on_away(instrument, self._clock_ns() / 1e9 - (now - feed.state.alive_at), reason)
 
     def _begin_anew(self, symbol: str, now: float) -> None:
         """The feed of a symbol begins, or begins again: between its last tick and now ticks were missed."""
