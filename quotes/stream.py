@@ -83,7 +83,7 @@ class Streamer:
         self.instruments[instrument.symbol] = instrument
 
     def resume(self, symbol: str, last_ns: int, left_at: float) -> None:
-        """An earlier run followed it until ``left_at`` (epoch seconds); what passed since its trade of ``last_ns`` is a gap."""
+        """An earlier run followed it until epoch second ``left_at``; a gap begins with its last trade, ``last_ns``."""
         self._last_tick_ns[symbol], self._left_at[symbol] = last_ns, left_at
         self._subscribed.add(symbol)
 
