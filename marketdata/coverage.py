@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from pymongo.database import Database
@@ -21,6 +21,8 @@ from symbols.sources import provider_named
 
 _MOST_GAPS = 100_000  # of a series: the oldest are lost first, so none may be left out unsaid
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
+_EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+_STEP_DAYS = {Interval.W1: 7, Interval.MN1: 31}
 
 
 class SeriesCoverage(NamedTuple):
@@ -93,9 +95,24 @@ def _known(store: Database[Document], symbols: list[Symbol], intervals: list[Int
         return {document["_id"]: document for document in store[SERIES].find({"_id": {"$in": names}})}
 
 
-def days(symbol: Symbol, interval: Interval, start: datetime, end: datetime, *, now: datetime) -> list[DayCoverage]:
-    """A strip of UTC days."""
-    return CoverageLedger(database()).days(symbol.instrument(), interval, start, end, now=now)
+def strip(
+    found: SeriesCoverage, most: int, *, now: datetime, start: datetime | None = None, end: datetime | None = None
+) -> tuple[datetime, list[DayCoverage]]:
+    """The last ``most`` UTC days of a series in ``[start, end)``, and from when on; weeks and months at 1w and 1M.
+
+    Without ``start`` from the first bar on, without ``end`` until ``now``. Days without an expected bar are left out.
+    """
+    last = min(end or now, now)
+    first = start or (found.series.first if found.series else last)
+    begins = min(max(first, _days_before(last, most * _STEP_DAYS.get(found.interval, 1))), last)
+    ledger = CoverageLedger(database())
+    return begins, ledger.days(found.symbol.instrument(), found.interval, begins, last, now=now)
+
+
+def _days_before(moment: datetime, count: int) -> datetime:
+    """The start of the UTC day ``count - 1`` days before that of ``moment``: with it, ``count`` days."""
+    day = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day - timedelta(days=count - 1) if count <= day.toordinal() else _EARLIEST
 
 
 def gaps(

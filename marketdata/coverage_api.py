@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.http import HttpResponse
@@ -13,12 +12,11 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from domain.interval import Interval
-from marketdata.coverage import coverage_values, covered, day_values, days, gap_values, gaps, hole_values
-from marketdata.series_questions import Question, answered, read_question
+from marketdata.coverage import coverage_values, covered, day_values, gap_values, gaps, hole_values, strip
+from marketdata.series_questions import DEFAULT_DAYS, KNOWN, MOST_DAYS, Question, answered, read_question
 
 DEFAULT_SYMBOLS, MOST_SYMBOLS = 50, 500
 DEFAULT_GAPS, MOST_GAPS = 1_000, 10_000
-MOST_DAYS = 3_700
 _PARAMETERS = [
     OpenApiParameter(
         "symbols", str, description="with commas between; all that are not retired without; alias `symbol`"
@@ -68,13 +66,17 @@ class _Day(serializers.Serializer[Any]):
 
 
 class CoveragePageSerializer(serializers.Serializer[Any]):
-    """`count` symbols in all. `days` and `holes` are there if one symbol and one interval were asked for."""
+    """`count` symbols in all. `days` and `holes` are there if one symbol and one interval were asked for.
+
+    Days before `days_from` are left out.
+    """
 
     count = serializers.IntegerField()
     next = serializers.CharField(allow_null=True)
     as_of = serializers.DateTimeField()
     results = _SeriesCoverage(many=True)
     days = _Day(many=True, required=False)
+    days_from = serializers.DateTimeField(required=False)
     holes = _Hole(many=True, required=False)
     holes_omitted = serializers.IntegerField(required=False)
 
@@ -97,11 +99,20 @@ class CoverageView(APIView):
     @extend_schema(
         summary="How complete the series are",
         description="A matrix of symbols and intervals; for one series also its days and its holes.",
-        parameters=_PARAMETERS,
+        parameters=[
+            *_PARAMETERS,
+            OpenApiParameter(
+                "days",
+                int,
+                description=f"of one series: how many of its last days (weeks at 1w, months at 1M) are listed, "
+                f"0 to {MOST_DAYS:,}; {DEFAULT_DAYS} without",
+            ),
+        ],
         responses=CoveragePageSerializer,
     )
     def get(self, request: Request) -> HttpResponse:
-        question = read_question(request.query_params, timezone.now(), DEFAULT_SYMBOLS, MOST_SYMBOLS)
+        now = timezone.now()
+        question = read_question(request.query_params, now, DEFAULT_SYMBOLS, MOST_SYMBOLS, known=KNOWN | {"days"})
         page = question.symbols[question.offset : question.offset + question.limit]
         is_one = len(question.symbols) == 1 and len(question.intervals) == 1
         found = list(
@@ -121,11 +132,10 @@ class CoverageView(APIView):
 
 
 def _details(found: Any, question: Question) -> dict[str, Any]:
-    end = question.end or question.now
-    start = question.start or (found.series.first if found.series else end)
-    strip = days(found.symbol, found.interval, max(start, end - timedelta(days=MOST_DAYS)), end, now=question.now)
+    begins, days = strip(found, question.days, start=question.start, end=question.end, now=question.now)
     return {
-        "days": [day_values(day) for day in strip],
+        "days": [day_values(day) for day in days],
+        "days_from": begins,
         "holes": [hole_values(hole) for hole in found.coverage.holes],
         "holes_omitted": found.coverage.omitted,
     }

@@ -21,11 +21,15 @@ from symbols.parameters import unknown_parameters
 from symbols.services import normal_code
 
 KNOWN = frozenset({"symbols", "symbol", "interval", "start", "end", "limit", "offset", "format"})
+DEFAULT_DAYS, MOST_DAYS = 120, 3_700  # of a strip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Some symbols at some intervals, a page of them; the range ``[start, end)``, None where open."""
+    """Some symbols at some intervals, a page of them; the range ``[start, end)``, None where open.
+
+    ``days``: how many of its last days are told one by one; of weeks and months as many weeks and months.
+    """
 
     symbols: Sequence[Symbol]
     intervals: Sequence[Interval]
@@ -34,6 +38,7 @@ class Question:
     end: datetime | None
     limit: int
     offset: int
+    days: int = DEFAULT_DAYS
 
     def page(self, request: Request, count: int, results: list[dict[str, Any]]) -> dict[str, Any]:
         following = self.offset + self.limit
@@ -56,6 +61,7 @@ def read_question(
         "symbol": lambda text: [normal_code(code) for code in text.split(",") if code.strip()],
         "limit": lambda text: _whole(text, 1, most),
         "offset": lambda text: _whole(text, 0, 10**6),
+        "days": lambda text: _whole(text, 0, MOST_DAYS),
     }
     for name, read in readers.items():
         if name in parameters:
@@ -76,6 +82,7 @@ def read_question(
         end=end,
         limit=values.get("limit", default),
         offset=values.get("offset", 0),
+        days=values.get("days", DEFAULT_DAYS),
     )
 
 

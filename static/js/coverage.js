@@ -106,7 +106,7 @@ export class CoverageView {
     this.#abort = new AbortController();
     const { signal } = this.#abort;
     try {
-      const query = `symbol=${encodeURIComponent(this.symbol)}&interval=${this.interval}`;
+      const query = `symbol=${encodeURIComponent(this.symbol)}&interval=${this.interval}&days=${DAYS_SHOWN * 2}`; // with closed ones between
       this.#show(await askJson(`${this.form.dataset.url}?${query}`, { signal, priority: "low" }));
     } catch (error) {
       if (signal.aborted) return;

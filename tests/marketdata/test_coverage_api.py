@@ -16,6 +16,7 @@ from marketdata.repository import BarRepository
 from providers.demo import demo_instruments
 from symbols.models import Symbol
 from symbols.services import add_symbols
+from tests.factories import bar as bar_of
 from tests.marketdata.builders import bar
 
 pytestmark = pytest.mark.django_db
@@ -91,6 +92,31 @@ def test_bars_deleted_by_hand_are_exactly_the_gaps_once_it_is_verified(
     ]
     assert sum(day["expected"] - day["stored"] for day in found["days"]) == 3
     assert all(hole["recoverable_until"] for hole in found["holes"])
+
+
+def test_of_a_long_series_the_last_days_are_listed_as_many_as_asked_for(reader: Client, mongo_database: Any) -> None:
+    instrument = Symbol.objects.with_code(BTC).instrument()
+    last = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)
+    for interval, opens in (("1d", last - timedelta(days=5_000)), ("1w", last - timedelta(weeks=500))):
+        one = bar_of(f"{opens:%Y-%m-%d}", interval, symbol=BTC)
+        BarRepository(mongo_database).save(instrument, one.interval, [one])
+    end = last + timedelta(hours=12)
+
+    def listed(**parameters: Any) -> list[str]:
+        found = get(reader, "coverage", symbol=BTC, end=end.isoformat(), **parameters)
+        assert all(day["date"] >= found["days_from"][:10] for day in found["days"])
+        return [day["date"] for day in found["days"]]
+
+    assert listed(interval="1d", days=3) == [f"{last - timedelta(days=n):%Y-%m-%d}" for n in (2, 1, 0)]
+    assert len(listed(interval="1d")) == 120
+    assert listed(interval="1d", days=0) == []
+    assert len(listed(interval="1d", days=3_700)) == 3_700
+    assert 49 <= len(listed(interval="1w", days=50)) <= 50
+    start = (last - timedelta(days=1)).isoformat()
+    assert listed(interval="1d", start=start) == [start[:10], f"{last:%Y-%m-%d}"]
+    assert len(reader.get("/api/v1/coverage", {"symbol": BTC, "interval": "1d"}).content) < 20_000
+    assert reader.get("/api/v1/coverage", {"symbol": BTC, "days": "3701"}).status_code == 400
+    assert reader.get("/api/v1/gaps", {"symbol": BTC, "days": "3"}).status_code == 400
 
 
 def test_only_the_range_that_was_asked_for_is_verified(

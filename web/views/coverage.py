@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.core.paginator import Paginator
@@ -16,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from domain.errors import StoreUnavailable, UnsupportedInterval
 from domain.interval import Interval
 from marketdata import runs
-from marketdata.coverage import SeriesCoverage, covered, days
+from marketdata.coverage import SeriesCoverage, covered, strip
 from marketdata.documents import instant
 from marketdata.fidelity_api import fidelity_values
 from marketdata.ledger import DayCoverage
@@ -109,14 +108,13 @@ def series(request: HttpRequest, code: str) -> HttpResponse:
 def _details(symbol: Symbol, interval: Interval, *, verifies: bool) -> dict[str, Any]:
     now = timezone.now()
     [found] = covered([symbol], [interval], now=now, lists_holes=True, verifies=verifies)
-    first = found.series.first if found.series else now
-    strip = days(symbol, interval, max(first, now - timedelta(days=_DAYS_SHOWN)), now, now=now)
+    _, days = strip(found, _DAYS_SHOWN, now=now)
     return {
         "found": found,
         "cell": _cell(found),
         "holes": [(instant(hole.start), instant(hole.end - 1), hole) for hole in found.coverage.holes],
         "can_fill": any(hole.recoverable_until or not hole.detail for hole in found.coverage.holes) or not found.series,
-        "strip": [_strip(day) for day in strip],
+        "strip": [_strip(day) for day in days],
         "fidelity": next(iter(fidelity_values([symbol], [interval])), None),
         "verified": verifies,
     }
