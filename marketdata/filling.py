@@ -45,7 +45,8 @@ class Filling:
         before: Row | None = None
         count = 0
         for count, row in enumerate(rows, start=1):  # noqa: B007 - counted for after the loop
-            if keys is None:
+            leads_nowhere = before is None and key is not None and key < row.open_time and not self._leads
+            if keys is None or leads_nowhere:
                 keys = self._keys(row.open_time, self.end)
                 key = next(keys, None)
             while key is not None and key < row.open_time:
@@ -55,7 +56,9 @@ class Filling:
                 key = next(keys, None)
             yield row, False
             before = row
-        while key is not None and keys is not None and count != most:
+        if count == most or (before is None and not self._leads):
+            return
+        while key is not None and keys is not None:
             yield from self._made_up(key, before)
             key = next(keys, None)
 
@@ -66,20 +69,27 @@ class Filling:
                 yield from self._made_up(key, row)
             yield row, False
             upper = row.open_time
-        if self.start is not None and count != most:
+        if self.start is not None and count != most and self._leads:
             for key in self._keys_down(self.start, upper):
                 yield from self._made_up(key, None)
 
     def _made_up(self, key: int, before: Row | None) -> Iterator[tuple[Row, bool]]:
-        is_zero = self.how == "zero"
-        if before is None and not (is_zero and not self.is_open):
-            close = self._close_before_start()
-        else:
-            close = 0.0 if before is None else before.close
+        """The row at ``key``, behind the stored bar ``before``; None: behind what was stored before the start."""
+        close: float | None = 0.0
+        if self.how != "zero":
+            close = self._close_before_start if before is None else before.close
         if close is not None:
-            close = 0.0 if is_zero else close
             yield Row(key, close, close, close, close, 0.0), True
 
+    @property
+    def _leads(self) -> bool:
+        """Whether anything is made up between the start and the first stored bar behind it. Where nothing is, the keys
+        between them, which may be two thousand years of minutes, need no look.
+        """
+        is_zero = self.how == "zero" and not self.is_open
+        return self.start is not None and (is_zero or self._close_before_start is not None)
+
+    @property
     def _close_before_start(self) -> float | None:
         return None if self.start is None else self.close_before(self.start)
 

@@ -82,6 +82,15 @@ def test_without_a_start_nothing_is_made_up_before_the_first_bar(reader, store, 
     assert told(ask(reader, end=minute(6), fill=fill, limit=1, order="desc"))[0][0] == 5
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_two_thousand_years_in_which_nothing_can_be_repeated_are_not_looked_through(reader, store, order):
+    store(btc=[bar(1), bar(3)])
+    rows = told(ask(reader, start="0001-01-02", end=minute(5), fill="ffill", order=order))
+    assert sorted((n, filled) for n, _, _, filled in rows) == [(1, False), (2, True), (3, False), (4, True)]
+    assert told(ask(reader, symbols=ETH, start="0001-01-02", end=minute(5), fill="ffill", order=order)) == []
+
+
 @pytest.mark.parametrize("fill", ["zero", "ffill"])
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_of_a_symbol_without_bars_only_zeros_can_be_made_up_and_only_from_a_start(reader, registered, fill, order):
