@@ -28,7 +28,7 @@ def chosen_symbols(codes: Sequence[str], filters: Mapping[str, Sequence[str]]) -
     if not codes:
         return list(found)
     wanted = list(dict.fromkeys(normal_code(code) for code in codes))
-    by_code = {symbol.code: symbol for symbol in _with_codes(wanted)}
+    by_code = {symbol.code: symbol for symbol in with_codes(wanted)}
     if unknown := [code for code in wanted if code not in by_code]:
         shown = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
         raise UnknownSymbol(f"not registered: {shown}; add it with `manage.py symbols add {unknown[0]}`")
@@ -38,8 +38,8 @@ def chosen_symbols(codes: Sequence[str], filters: Mapping[str, Sequence[str]]) -
     return [by_code[code] for code in wanted if by_code[code].status != Symbol.Status.RETIRED]
 
 
-def _with_codes(codes: Sequence[str]) -> Iterable[Symbol]:
-    """In pieces: SQLite takes only so many parameters."""
+def with_codes(codes: Sequence[str]) -> Iterable[Symbol]:
+    """Those that are registered. In pieces: SQLite takes only so many parameters."""
     for position in range(0, len(codes), 500):
         yield from Symbol.objects.select_related("exchange").filter(code__in=codes[position : position + 500])
 

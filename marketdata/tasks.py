@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import structlog
 from django.utils import timezone
 
 from domain.errors import StoreUnavailable
-from domain.interval import Interval
-from marketdata import runs, runs_claims, runs_lanes, sync_sweep
-from marketdata.models import SyncItem, SyncRun
+from marketdata import resyncs, runs_claims, runs_lanes, sync_sweep
+from marketdata.models import SyncRun
 from marketdata.processes import own_name
 from marketdata.sync_chunk import Chunk
+from marketdata.sync_orders import with_codes
 from marketdata.sync_pace import paused_providers
 from symbols.models import Symbol
 
@@ -46,20 +48,9 @@ def queue_sync(symbol_code: str, kind: str = SyncRun.Kind.HEALING) -> int:
 
     Raises UnknownSymbol.
     """
-    symbol = Symbol.objects.with_code(symbol_code)
-    if symbol.status == Symbol.Status.RETIRED:
-        return 0
-    waiting = SyncItem.objects.filter(
-        symbol=symbol,
-        state=SyncItem.State.PENDING,
-        run__state=SyncRun.State.RUNNING,
-        run__start=None,
-        run__end=None,
-        priority__lte=SyncRun.Priority.SOON,
-    )
-    known = set(waiting.values_list("interval", flat=True))
-    series = [(symbol, interval) for interval in Interval if interval.value not in known]
-    if series:
-        priority = SyncRun.Priority.SOON if kind == SyncRun.Kind.FIRST else SyncRun.Priority.HEALING
-        runs.start(runs.Order(series=series, kind=kind, priority=priority))
-    return len(series)
+    return resyncs.bring_up_to_date([Symbol.objects.with_code(symbol_code)], kind)
+
+
+def queue_healing(symbol_codes: Collection[str]) -> int:
+    """The same for many symbols in one run; those that are not registered any more are left out."""
+    return resyncs.bring_up_to_date(with_codes(list(symbol_codes)), SyncRun.Kind.HEALING)

@@ -45,13 +45,13 @@ _AWAY = (RedisError, OSError)
 
 
 class StreamService:
-    """``run`` until ``stop`` is called or a part of it fails. ``queue_sync`` is the door's: it asks the queue."""
+    """``run`` until ``stop`` is called or a part of it fails. ``queue_healing`` is the door's: it asks the queue."""
 
     def __init__(
         self,
         *,
         open_provider: Callable[[str], Provider],
-        queue_sync: Callable[[str], object],
+        queue_healing: Callable[[list[str]], object],
         checkpoint_path: Path,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -83,7 +83,7 @@ class StreamService:
             open_provider=open_provider,
             clock=lambda: clock_ns() / 1e9,
         )
-        self.syncs = SyncOrders(queue_sync, self._sql)
+        self.syncs = SyncOrders(queue_healing, self._sql)
         self.following = Following(
             streamer=self.streamer,
             publisher=self.publisher,

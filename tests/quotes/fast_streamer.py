@@ -14,7 +14,7 @@ def main() -> None:
     django.setup()
     from django.conf import settings
 
-    from marketdata.tasks import queue_sync
+    from marketdata.tasks import queue_healing
     from providers import get_provider
     from quotes.service import StreamService
     from tests.quotes.running import FastClock
@@ -28,7 +28,7 @@ def main() -> None:
     async def run() -> None:
         service = StreamService(
             open_provider=open_provider,
-            queue_sync=queue_sync,
+            queue_healing=queue_healing,
             checkpoint_path=Path(settings.VAR_DIR) / "streamer" / "checkpoint.json",
             clock_ns=clock.ns,
         )

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from marketdata.tasks import queue_sync
+from marketdata.tasks import queue_healing
 from quotes.service import StreamService
 from symbols.sources import provider_named
 
@@ -41,5 +41,5 @@ example:
 
 
 async def _stream(checkpoint: Path) -> None:
-    service = StreamService(open_provider=provider_named, queue_sync=queue_sync, checkpoint_path=checkpoint)
+    service = StreamService(open_provider=provider_named, queue_healing=queue_healing, checkpoint_path=checkpoint)
     await service.run_until_signalled()

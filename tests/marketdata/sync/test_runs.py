@@ -25,7 +25,7 @@ from marketdata.runs_outcomes import Outcome
 from marketdata.runs_summary import progress_of
 from marketdata.sync_chunk import Chunk
 from marketdata.sync_results import SyncResult
-from marketdata.tasks import queue_sync, work
+from marketdata.tasks import queue_healing, queue_sync, work
 from providers.demo import demo_instruments
 from symbols.models import Symbol
 from symbols.services import add_symbol
@@ -114,6 +114,38 @@ def test_asking_again_while_a_sync_waits_queues_nothing(bitcoin):
 def test_an_unknown_symbol_cannot_be_synced(db):
     with pytest.raises(UnknownSymbol):
         queue_sync("DEMO:NOPE")
+
+
+def test_a_hole_of_many_symbols_is_healed_by_one_run(bitcoin):
+    ether = next(found for found in demo_instruments() if found.symbol == "DEMO:ETHUSD")
+    add_symbol(code=ether.symbol, details=ether)
+    SyncRun.objects.all().delete()
+    assert (queue_healing([BTC, "DEMO:GONE", ether.symbol]), queue_healing([ether.symbol, BTC])) == (26, 0)
+    run = SyncRun.objects.get()
+    assert (run.kind, run.items.count()) == ("healing", 26)
+
+
+def test_what_failed_before_a_hole_is_tried_again_at_once_by_the_run_it_failed_in(bitcoin):
+    queue_sync(BTC)
+    later = timezone.now() + timedelta(minutes=30)
+    SyncItem.objects.filter(interval="1h").update(state=SyncItem.State.ERROR, due_at=later, failures=5)
+    SyncItem.objects.filter(interval="1d").update(state=SyncItem.State.ERROR, due_at=None)  # set aside
+    assert queue_healing([BTC]) == 1
+    assert SyncItem.objects.get(interval="1h").due_at <= timezone.now()
+    assert list(SyncRun.objects.values_list("items__interval", flat=True)[:1]) == ["1d"]
+
+
+def test_a_symbol_that_its_provider_does_not_know_makes_no_run_a_minute(bitcoin):
+    Symbol.objects.update(status=Symbol.Status.UNRESOLVED)
+    assert queue_healing([BTC]) == 13
+    later = timezone.now() + timedelta(minutes=30)
+    SyncItem.objects.update(state=SyncItem.State.ERROR, due_at=later, failures=5)
+    assert queue_healing([BTC]) == 0
+    assert set(SyncItem.objects.values_list("due_at", flat=True)) == {later}  # there is no news of it
+    SyncItem.objects.update(due_at=None, finished_at=timezone.now())
+    assert queue_healing([BTC]) == 0
+    SyncItem.objects.update(finished_at=timezone.now() - timedelta(hours=7))
+    assert queue_healing([BTC]) == 13
 
 
 def test_healing_goes_before_bulk_work_that_waited_longer(bitcoin, repository):
