@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from symbols.models import Symbol
 
@@ -15,6 +15,19 @@ from symbols.models import Symbol
 class SyncRunQuerySet(models.QuerySet["SyncRun"]):
     def unfinished(self) -> Self:
         return self.filter(state__in=SyncRun.UNFINISHED)
+
+    def idle(self) -> Self:
+        """Those that nobody ordered and that found every series up to date."""
+        return self.filter(self._is_idle())
+
+    def not_idle(self) -> Self:
+        return self.exclude(self._is_idle())
+
+    @staticmethod
+    def _is_idle() -> Q:
+        by_itself = (SyncRun.Kind.HEALING, SyncRun.Kind.SCHEDULE, SyncRun.Kind.RECONCILE)
+        changed = SyncItem.objects.filter(run=OuterRef("pk")).exclude(state=SyncItem.State.UP_TO_DATE)
+        return Q(~Exists(changed), kind__in=by_itself, state=SyncRun.State.COMPLETED)
 
 
 class SyncRun(models.Model):

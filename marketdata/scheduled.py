@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 def sync_all(planned: str | None = None) -> str:
     """All symbols that are not retired."""
-    return _sync("all symbols", Symbol.objects.active, planned)
+    return _sync(schedules.ALL, Symbol.objects.active, planned)
 
 
 def sync_trading(planned: str | None = None) -> str:
@@ -35,13 +35,13 @@ def sync_trading(planned: str | None = None) -> str:
         open_today = {calendar for calendar in calendars if schedules.is_trading_day(calendar, now)}
         return [symbol for symbol in symbols if symbol.calendar_name in open_today]
 
-    return _sync("symbols that trade today", trading, planned)
+    return _sync(schedules.TRADING, trading, planned)
 
 
 def sync_after_close(calendar: str, planned: str | None = None) -> str:
     """Symbols of one calendar, once its trading day is over; then plans the next time."""
     try:
-        return _sync(f"after the close of {calendar}", lambda: schedules.symbols_of(calendar), planned)
+        return _sync(schedules.after_close(calendar), lambda: schedules.symbols_of(calendar), planned)
     finally:
         schedules.move_after_close(calendar, timezone.now())
 

@@ -5,6 +5,7 @@ A row that somebody changed stays as it is, one that somebody deleted stays away
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -25,6 +26,9 @@ SYNC_ALL = "marketdata.scheduled.sync_all"
 SYNC_TRADING = "marketdata.scheduled.sync_trading"
 SYNC_AFTER_CLOSE = "marketdata.scheduled.sync_after_close"
 RECONCILE = "marketdata.scheduled.reconcile"
+
+# What the runs of a schedule are about: the fingerprint by which the turns of one are told from those of another.
+ALL, TRADING = "all symbols", "symbols that trade today"
 
 PLANNED = "planned"  # the argument in which a task is told for when it was planned
 # A provider closes the last bar, the closing auction's included, a moment after the session.
@@ -113,6 +117,26 @@ def _next_close(calendar: Calendar, after: int) -> int | None:
     first = date_of(after // DAY) - dt.timedelta(days=1)
     days = calendar.trading_days(first, first + dt.timedelta(days=_LONGEST_PAUSE_DAYS))
     return next((day.segments[-1].end for day in days if day.segments[-1].end > after), None)
+
+
+def after_close(calendar: str) -> str:
+    """As ``ALL``, for the symbols of one calendar."""
+    return f"after the close of {calendar}"
+
+
+def about(schedule: Schedule) -> str:
+    """The fingerprint of its runs; empty for what makes no runs of kind ``schedule``."""
+    if schedule.func == SYNC_AFTER_CLOSE:
+        return after_close(argument(schedule))
+    return {SYNC_ALL: ALL, SYNC_TRADING: TRADING}.get(schedule.func, "")
+
+
+def argument(schedule: Schedule) -> str:
+    """The only argument, as the queue keeps it: a literal."""
+    try:
+        return str(ast.literal_eval(schedule.args))
+    except (ValueError, SyntaxError):  # somebody wrote it by hand
+        return str(schedule.args)
 
 
 def move_after_close(calendar: str, now: dt.datetime) -> dt.datetime | None:

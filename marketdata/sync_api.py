@@ -94,9 +94,13 @@ class SyncRunList(APIView):
         responses={200: SyncRunPageSerializer, **sync_docs.problems(400, 403)},
     )
     def get(self, request: Request) -> Response:
-        limit, after = _page(request, {"state", "kind"}, default=_DEFAULT_RUNS, most=_MOST_RUNS)
-        found = SyncRun.objects.select_related("requested_by")
-        found = found.filter(**_choices(request, {"state": SyncRun.State.values, "kind": SyncRun.Kind.values}))
+        limit, after = _page(request, {"state", "kind", "idle"}, default=_DEFAULT_RUNS, most=_MOST_RUNS)
+        words = {"state": SyncRun.State.values, "kind": SyncRun.Kind.values, "idle": ["true", "false"]}
+        chosen = _choices(request, words)
+        idle = set(chosen.pop("idle__in", ()))
+        found = SyncRun.objects.select_related("requested_by").filter(**chosen)
+        if len(idle) == 1:
+            found = found.idle() if idle == {"true"} else found.not_idle()
         if after is not None:
             found = found.filter(pk__lt=after)
         page = list(found[: limit + 1])

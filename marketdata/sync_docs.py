@@ -38,6 +38,12 @@ _CURSOR = OpenApiParameter("cursor", str, description="from `next`")
 LIST_PARAMETERS = [
     OpenApiParameter("state", str, many=True, enum=SyncRun.State.values, description="repeat for several"),
     OpenApiParameter("kind", str, many=True, enum=SyncRun.Kind.values),
+    OpenApiParameter(
+        "idle",
+        str,
+        enum=["true", "false"],
+        description="runs that nobody ordered and that found all up to date, or the others",
+    ),
     _LIMIT,
     _CURSOR,
 ]

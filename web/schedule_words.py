@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Sequence
 
@@ -10,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django_q.models import Schedule
 
-from marketdata.schedules import SYNC_AFTER_CLOSE, SYNC_TRADING
+from marketdata.schedules import SYNC_AFTER_CLOSE, SYNC_TRADING, argument
 
 _CALENDARS_NAMED = 8
 _NEVER_CLOSES = "24/7"
@@ -24,19 +23,11 @@ def schedule_words(schedule: Schedule, calendars: Sequence[str]) -> str:
     if schedule.repeats == 0:
         return _("not any more")
     if schedule.func == SYNC_AFTER_CLOSE and schedule.schedule_type == Schedule.DAILY:
-        return _("shortly after each close of %(calendar)s") % {"calendar": _argument(schedule)}
+        return _("shortly after each close of %(calendar)s") % {"calendar": argument(schedule)}
     words = _rhythm(schedule)
     if schedule.func == SYNC_TRADING:
         words += " " + _trading_days(calendars)
     return words
-
-
-def _argument(schedule: Schedule) -> str:
-    """The only argument, as the queue keeps it: a literal."""
-    try:
-        return str(ast.literal_eval(schedule.args))
-    except (ValueError, SyntaxError):  # somebody wrote it by hand
-        return str(schedule.args)
 
 
 def _trading_days(calendars: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.utils import timezone
 
 from domain.interval import Interval
 from marketdata.collections import BARS
@@ -124,6 +125,41 @@ def test_what_is_not_there_is_a_404_or_a_400(reader):
     assert reader.post(f"/coverage/{BTC}/fill/", {"interval": "7m"}).status_code == 400
     assert reader.get("/sync/999999/").status_code == 404
     assert reader.get(f"/coverage/{BTC}/fill/").status_code == 405
+
+
+def idle_and_not() -> tuple[SyncRun, SyncRun]:
+    """A scheduled run that found everything up to date, and one that did not."""
+    symbol, done = Symbol.objects.with_code(BTC), timezone.now()
+    found = []
+    for state in ("up_to_date", "completed"):
+        run = SyncRun.objects.create(kind="schedule", state="completed", fingerprint="all symbols", finished_at=done)
+        items = [SyncItem(run=run, symbol=symbol, interval=text, provider="demo") for text in ("1h", "1d")]
+        items[0].state, items[1].state = "up_to_date", state
+        SyncItem.objects.bulk_create(items)
+        found.append(run)
+    return found[0], found[1]
+
+
+def test_runs_that_nobody_ordered_and_that_found_nothing_are_counted_and_shown_on_demand(reader):
+    idle, other = idle_and_not()
+    page = reader.get("/sync/").content.decode()
+    assert (f'data-run="{idle.pk}"' in page, f'data-run="{other.pk}"' in page) == (False, True)
+    assert "1 more run, which nobody ordered, found all up to date." in page
+    page = reader.get("/sync/?idle=1").content.decode()
+    assert (f'data-run="{idle.pk}"' in page, f'data-run="{other.pk}"' in page) == (True, True)
+    for wanted, runs in (("true", {idle.pk}), ("false", set(SyncRun.objects.values_list("pk", flat=True)) - {idle.pk})):
+        told = reader.get("/api/v1/sync/runs", {"idle": wanted, "limit": 500}).json()["runs"]
+        assert {run["id"] for run in told} == runs
+    assert reader.get("/api/v1/sync/runs", {"idle": "perhaps"}).status_code == 400
+
+
+def test_a_schedule_tells_of_its_last_run(reader):
+    make_schedules(timezone.now())
+    _, other = idle_and_not()
+    rows = reader.get("/sync/").content.decode().partition('id="schedules"')[2]
+    [row] = [row for row in rows.split("<tr>") if "<td>sync all symbols" in row]
+    assert f'href="/sync/{other.pk}/"' in row
+    assert "Done" in row
 
 
 def test_strangers_see_nothing(client):

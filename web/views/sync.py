@@ -20,7 +20,7 @@ from marketdata import runs
 from marketdata.models import SyncItem, SyncRun
 from marketdata.runs_estimate import estimated_seconds
 from marketdata.runs_summary import progress_of
-from marketdata.schedules import RECONCILE, calendars_in_use
+from marketdata.schedules import RECONCILE, about, calendars_in_use
 from marketdata.sync_orders import chosen_symbols, series_of
 from marketdata.sync_plans import plans
 from web.intervals import interval_choices
@@ -43,29 +43,41 @@ _ACTIONS: dict[str, Callable[[SyncRun], SyncRun]] = {
 @never_cache
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    return render(request, "web/sync.html", _overview(request.GET.get("page")))
+    return render(request, "web/sync.html", _overview(request.GET.get("page"), shows_idle="idle" in request.GET))
 
 
-def _overview(number: str | None = None) -> dict[str, Any]:
+def _overview(number: str | None = None, *, shows_idle: bool = False) -> dict[str, Any]:
     # Reconciling has a run each minute, which tells nobody anything.
     known = SyncRun.objects.exclude(kind=SyncRun.Kind.RECONCILE).select_related("requested_by")
-    page = Paginator(known, _RUNS_SHOWN).get_page(number)
+    page = Paginator(known if shows_idle else known.not_idle(), _RUNS_SHOWN).get_page(number)
     unfinished = known.unfinished()
     cards = list(unfinished.order_by(F("started_at").asc(nulls_last=True), "id")[:_CARDS_SHOWN])
-    progress = progress_of({run.pk for run in [*page.object_list, *cards]})
     schedules = list(Schedule.objects.filter(func__startswith="marketdata.").order_by("next_run"))
+    last = {schedule.pk: _last_run(schedule) for schedule in schedules}
+    progress = progress_of({run.pk for run in [*page.object_list, *cards, *last.values()] if run})
     calendars = calendars_in_use()
     return {
         "place": "sync",
         "now": timezone.now(),
         "page": page,
+        "idle": known.idle().count(),
+        "shows_idle": shows_idle,
         "runs": [run_row(run, progress[run.pk]) for run in page.object_list],
         "cards": [run_row(run, progress[run.pk]) | {"title": run_title(run)} for run in cards],
         "unfinished": unfinished.count(),
         "next_sync": next((row.next_run for row in schedules if row.func != RECONCILE), None),
-        "schedules": [(row, schedule_words(row, calendars)) for row in schedules],
+        "schedules": [
+            (row, schedule_words(row, calendars), (run := last[row.pk]) and run_row(run, progress[run.pk]))
+            for row in schedules
+        ],
         "intervals": interval_choices(),
     }
+
+
+def _last_run(schedule: Schedule) -> SyncRun | None:
+    what = about(schedule)
+    runs_of_it = SyncRun.objects.filter(kind=SyncRun.Kind.SCHEDULE, fingerprint=what).select_related("requested_by")
+    return runs_of_it.first() if what else None
 
 
 @never_cache
