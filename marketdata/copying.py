@@ -12,6 +12,7 @@ from pymongo import ASCENDING, DeleteOne, InsertOne, ReplaceOne
 from pymongo.collection import Collection
 from pymongo.database import Database
 
+from marketdata.collections import PACKED
 from marketdata.documents import split
 from marketdata.mongo import ACKNOWLEDGED, Document, unavailable
 
@@ -64,6 +65,15 @@ def copy_collection(
             advanced(len(batch))
         rest = _between(after, None)
         return total.plus(_copy_batch(target[name], {}, rest, removes_extra, is_dry))
+
+
+def forget_columns(target: Database[Document]) -> None:
+    """Drop the packed copies of bars in ``target``: their versions tell nothing once chunks of another store come.
+
+    Raises StoreUnavailable.
+    """
+    with unavailable():
+        target[PACKED].delete_many({})
 
 
 def _between(after: Any, through: Any) -> Document:

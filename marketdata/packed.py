@@ -21,6 +21,7 @@ from pymongo.errors import BulkWriteError
 
 from domain.bar import BarState
 from domain.coverage import chunks_of
+from domain.errors import StoreUnavailable
 from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata import coverage_chunks, documents, series
@@ -40,9 +41,18 @@ class PackedBars:
         self._database = database
 
     def read(self, instrument: Instrument, interval: Interval, start: int, end: int, *, now: int) -> Columns:
-        """The stored bars with keys in ``[start, end)``; all in epoch seconds."""
+        """The stored bars with keys in ``[start, end)``; all in epoch seconds, on one scale."""
         ensure(self._database)
         splits = self._splits(instrument, interval)
+        for _ in range(_ATTEMPTS):
+            columns = self._read(instrument, interval, start, end, splits, now)
+            current = self._splits(instrument, interval)
+            if current == splits:
+                return columns
+            splits = current  # copies of before and bars of after it do not fit together
+        raise StoreUnavailable(f"{instrument.symbol} {interval}: splits are being found; ask again")
+
+    def _read(self, instrument: Instrument, interval: Interval, start: int, end: int, splits: str, now: int) -> Columns:
         with unavailable():
             versions = coverage_chunks.versions(self._database, instrument, interval, start, end)
             copies = self._copies(instrument, interval, versions, splits)
@@ -124,6 +134,7 @@ class PackedBars:
 
 
 _DUPLICATE_KEY = 11_000
+_ATTEMPTS = 3
 
 
 def _stretches(starts: Sequence[int], length: int) -> Iterable[tuple[int, int]]:

@@ -12,7 +12,7 @@ from domain.coverage import chunks_of
 from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata import coverage_chunks, documents, series
-from marketdata.collections import BARS, SERIES, ensure
+from marketdata.collections import BARS, PACKED, SERIES, ensure
 from marketdata.documents import instant
 from marketdata.mongo import Document, unavailable
 from marketdata.transact import transact
@@ -60,6 +60,9 @@ def verify(
             chunk.lose(lost)
             chunk.store(found)
             coverage_chunks.write(database, session, instrument, interval, [chunk])
+            # A chunk of which nothing was known counts its versions anew: an old copy could bear the same.
+            copy = {"_id": documents.key(instrument.id, interval, chunk_start)}
+            database[PACKED].delete_one(copy, session=session)
             _recount(database, session, instrument, interval, 0)
         return wrong.bit_count()
 

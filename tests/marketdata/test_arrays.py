@@ -94,6 +94,41 @@ def test_a_copy_that_was_packed_while_a_bar_changed_is_not_kept(
     assert same(read(mongo_database), repository)
 
 
+def test_columns_never_mix_the_scales_before_and_after_a_split(
+    repository: BarRepository, mongo_database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.save(BITCOIN, Interval.M1, [bar(n) for n in range(1_440)])
+    read(mongo_database)
+    repository.save(
+        BITCOIN, Interval.M1, [bar(n) for n in range(1_440, 2_880)]
+    )  # the first day has a copy, this has none
+    original = PackedBars._copies
+
+    def overtaken(self: PackedBars, *args: Any) -> Any:
+        found = original(self, *args)
+        monkeypatch.undo()
+        halved = [{"before": bar(2_880).open_time, "factor": 0.5, "at": NOW}]
+        mongo_database[SERIES].update_one({}, {"$set": {"adjustment": halved}, "$inc": {"version": 1}})
+        return found
+
+    monkeypatch.setattr(PackedBars, "_copies", overtaken)
+    columns = read(mongo_database)
+    assert (columns.close[0], columns.close[1_440]) == (bar(0).close / 2, bar(1_440).close / 2)
+    assert same(columns, repository)
+
+
+def test_a_ledger_that_is_made_anew_does_not_bring_old_copies_back(
+    repository: BarRepository, mongo_database: Any
+) -> None:
+    repository.save(BITCOIN, Interval.M1, [bar(n) for n in range(1_440)])
+    repository.save(BITCOIN, Interval.M1, [bar(5, price=2.0)])
+    read(mongo_database)
+    repository.save(BITCOIN, Interval.M1, [bar(5, price=3.0)])
+    mongo_database[COVERAGE].delete_many({})  # its versions begin anew, and come to what the copy bears
+    mongo_database[SERIES].update_many({}, {"$unset": {"mapped": 1}})
+    assert same(read(mongo_database), repository)
+
+
 def test_the_day_that_runs_is_not_packed(repository: BarRepository, mongo_database: Any) -> None:
     repository.save(BITCOIN, Interval.M1, [bar(n) for n in range(1_500)])
     arrays_of(mongo_database, BITCOIN, Interval.M1, START, FAR, START + timedelta(days=1, hours=2))

@@ -16,6 +16,7 @@ from domain.interval import Interval
 from marketdata.collections import BARS, COPIED
 from marketdata.copying import copy_collection
 from marketdata.mongo import connect
+from marketdata.packed import arrays_of
 from marketdata.repository import BarRepository
 from tests.marketdata.builders import BITCOIN, bar
 
@@ -88,6 +89,21 @@ def test_what_changed_since_is_replaced_and_what_is_only_there_is_told(
     assert caught.value.returncode == 3
     copy("--remove-extra")
     assert contents(target) == contents(source)
+
+
+def test_columns_that_were_packed_there_are_not_taken_for_those_of_the_copy(
+    source: Database[Any], target: Database[Any]
+) -> None:
+    def closes() -> list[float]:
+        found = arrays_of(target, BITCOIN, Interval.M1, bar(0).open_time, bar(1_440).open_time, bar(9_000).open_time)
+        return list(found.close)
+
+    BarRepository(target).save(BITCOIN, Interval.M1, [bar(n, price=1.0) for n in range(6_000)])
+    BarRepository(target).save(BITCOIN, Interval.M1, [bar(7, price=2.0)])  # as many versions as the source has
+    assert closes()[0] == 1.5
+    with pytest.raises(CommandError):  # only the target has its revision
+        copy()
+    assert closes() == [each.close for each in BarRepository(target).between(BITCOIN, Interval.M1, None, None)[:1_440]]
 
 
 def test_a_dry_run_writes_nothing(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,12 +13,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from pymongo.database import Database
 from pymongo.errors import InvalidName, InvalidURI, PyMongoError
-from tqdm import tqdm
 
 from domain.errors import InvalidRequest, PocketQuantError
 from marketdata.collections import COPIED, ensure
-from marketdata.copying import Copied, copy_collection
+from marketdata.copying import Copied, copy_collection, forget_columns
 from marketdata.mongo import Document, connect, database
+from marketdata.progress import progress
 
 EXAMPLES = """examples:
   manage.py copy_store --to 'mongodb://db.example:27017/?replicaSet=rs0'
@@ -64,25 +63,27 @@ class Command(BaseCommand):
             raise CommandError(words, returncode=_EXTRA)
 
     def _copy(self, options: dict[str, Any]) -> list[Copied]:
-        source, is_quiet = database(), options["quiet"]
-        is_silent = True if is_quiet or options["json"] else None  # None: unless there is no terminal
+        source, is_quiet = database(), options["quiet"] or options["json"]
         copied = []
         with _opened(options["to"], options["database"], source) as target:
             if not options["dry_run"]:
                 ensure(target)
+                forget_columns(target)
             for name in COPIED:
                 total = source[name].estimated_document_count()
-                with tqdm(total=total, desc=name, unit=" documents", disable=is_silent, file=sys.stderr) as bar:
+                with progress(total, f"documents of {name}", is_quiet=is_quiet) as shown:
                     found = copy_collection(
                         source,
                         target,
                         name,
                         removes_extra=options["remove_extra"],
                         is_dry=options["dry_run"],
-                        advanced=bar.update,
+                        advanced=shown.advance,
                     )
                 self._tell(found, options)
                 copied.append(found)
+            if not options["dry_run"]:
+                forget_columns(target)  # what somebody packed there meanwhile
         return copied
 
     def _tell(self, found: Copied, options: dict[str, Any]) -> None:
