@@ -14,12 +14,13 @@ from domain.spans import Window
 
 
 def roll_up(bars: Sequence[Bar], interval: Interval, calendar: Calendar) -> list[Bar]:
-    """The ``interval`` bars that ``bars`` (of one symbol and one finer interval, ascending, final) make; ascending.
+    """The ``interval`` bars that ``bars`` (of one symbol and one finer interval, ascending) make; ascending.
 
     Bars outside every window of ``interval`` (early and late hours, for days) belong to none. Volumes are summed
-    exactly and rounded once. ``partial`` marks a window of which some bar is partial, or which reaches beyond the
-    first or the last bar: what is missing in between cannot be told from minutes without a trade, and is taken for
-    those. Raises ValueError if ``interval`` is not coarser, UnknownCalendar where the calendar does not reach.
+    exactly and rounded once. What is made of a provisional bar is provisional. ``partial`` marks a window of which some
+    bar is partial, or which reaches beyond the first or the last bar: what is missing in between cannot be told from
+    minutes without a trade, and is taken for those. Raises ValueError if ``interval`` is not coarser, UnknownCalendar
+    where the calendar does not reach.
     """
     if not bars:
         return []
@@ -59,7 +60,7 @@ def _joined(bars: Sequence[Bar], window: Window, interval: Interval, begun: date
         last.close,
         math.fsum(bar.volume for bar in bars),
         _trades(bars),
-        BarState.FINAL,
+        BarState.FINAL if all(bar.state is BarState.FINAL for bar in bars) else BarState.PROVISIONAL,
         BarSource.ROLLUP,
         starts_at < begun or close_time > ended or any(bar.partial for bar in bars),
     )

@@ -32,9 +32,9 @@ def decide(stored: Row, bar: Bar, *, is_settled: bool, volume_step: float, is_co
     """What to do when ``bar`` arrives and ``stored`` is there under the same key.
 
     Provider history is the authority: it replaces provisional bars and what came from elsewhere; a provisional bar
-    never replaces a final one, nor a partial one a whole one. History that agrees (``is_confirmed``) writes only if
-    that makes a provisional bar final or tells its trades. ``volume_step`` is the size of one lot. Where a split lies
-    between the two versions they are not comparable, and equal values are chance.
+    never replaces a final one, nor a partial one a whole one of its state. History that agrees (``is_confirmed``)
+    writes only if that makes a provisional bar final or tells its trades. ``volume_step`` is the size of one lot. Where
+    a split lies between the two versions they are not comparable, and equal values are chance.
     """
     if authority(bar) < authority(stored):
         return Decision(Verdict.KEEP, bar)
@@ -61,6 +61,8 @@ def is_confirmed(stored: Row, bar: Bar, *, volume_step: float) -> bool:
 
 def authority(version: Row | Bar) -> int:
     """How much a version of a bar weighs: the lesser never replaces the greater, the later of equals does."""
-    if version.state is BarState.FINAL:
-        return 3 if version.source is BarSource.HISTORY else 2
-    return 0 if version.partial else 1
+    if version.state is not BarState.FINAL:
+        return 0 if version.partial else 1
+    if version.source is BarSource.HISTORY:
+        return 4
+    return 2 if version.partial else 3

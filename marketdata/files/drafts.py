@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,12 +14,13 @@ from domain.errors import InvalidRequest, PocketQuantError
 from domain.instrument import Instrument
 from domain.interval import Interval
 from domain.spans import Window
-from marketdata.documents import instant
+from marketdata.documents import instant, seconds
 from marketdata.files.layout import PRICES, Layout, TimeIs, find_layout
 from marketdata.files.tables import Row, opened
 from marketdata.files.times import Placer, TimeReader
 
 _NOTHING = ("", None)
+_EARLIEST = -9_214_560_000  # 1678-01-01: nanoseconds of 64 bits reach no further back
 _YES, _NO = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
@@ -33,8 +34,11 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """How files are to be understood; see ``find_layout``. ``extended``: hours before and after the session count."""
+    """How files are to be understood; see ``find_layout``. ``extended``: hours before and after the session count.
+    ``now``: bars that close later are still forming.
+    """
 
+    now: datetime
     columns: Mapping[str, str] = field(default_factory=dict)
     ignored: Iterable[str] = ()
     price: str | None = None
@@ -57,6 +61,7 @@ class Draft:
         self._placers: dict[TimeIs, Placer] = {}
         self._places: dict[int, tuple[str, int]] = {}
         self._bars: dict[int, Bar] = {}
+        self.lacking: list[int] = []  # epoch seconds of bars whose rows were bad, as well as can be told
 
     def placer(self, time_is: TimeIs) -> Placer:
         """Finds bars by their times as ``time_is`` says."""
@@ -114,16 +119,33 @@ class Reader:
 
     def _read_rows(self, file: str, layout: Layout, rows: Iterable[Row], width: int) -> None:
         times = TimeReader(self._reading.zone, is_local=layout.is_local)
+        following: dict[Draft | None, int] = {}  # what the next row most likely is about
+        draft: Draft | None = None
         for row in rows:
             self.rows += 1
+            at = following.get(draft)
             try:
                 if len(row.values) != width:
                     raise InvalidRequest(f"{len(row.values)} fields where the header has {width}")
                 draft = self._draft(row, layout)
-                window = draft.placer(layout.time_is).place(times.read(row.values[layout.time]))
+                at = following.get(draft)
+                moment = times.read(row.values[layout.time])
+                at = moment if isinstance(moment, int) else at
+                window = draft.placer(layout.time_is).place(moment)
+                at, following[draft] = window.start, window.end
+                self._check_age(window)
                 draft.add(_bar(draft, window, row, layout.fields), window.key, file, row.line)
             except (PocketQuantError, ValueError) as error:
                 self.problems.append(Problem(file, row.line, str(error)))
+                if draft is not None and at is not None:
+                    draft.lacking.append(at)
+
+    def _check_age(self, window: Window) -> None:
+        """Raises InvalidRequest for a bar that no market can have made yet, or ever."""
+        if window.end > seconds(self._reading.now):
+            raise InvalidRequest("this bar has not closed yet: only closed bars can be imported")
+        if window.start < _EARLIEST:
+            raise InvalidRequest("a bar from before 1678: is its time what it should be?")
 
     def _draft(self, row: Row, layout: Layout) -> Draft:
         fields = layout.fields

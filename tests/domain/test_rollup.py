@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.bar import Bar, BarSource
+from domain.bar import Bar, BarSource, BarState
 from domain.calendars import get_calendar
 from domain.interval import Interval
 from domain.rollup import ancestors, roll_up
@@ -45,6 +45,13 @@ def test_first_open_last_close_extremes_and_exact_sums() -> None:
 def test_a_window_that_reaches_beyond_the_bars_is_partial() -> None:
     bars = roll_up([minute(n) for n in range(2, 12)], Interval.M5, ALWAYS)
     assert [bar.partial for bar in bars] == [True, False, True]
+
+
+def test_what_is_made_of_a_provisional_bar_is_provisional() -> None:
+    bars = roll_up(
+        [minute(n, state=BarState.PROVISIONAL if n == 7 else BarState.FINAL) for n in range(10)], Interval.M5, ALWAYS
+    )
+    assert [bar.state for bar in bars] == [BarState.FINAL, BarState.PROVISIONAL]
 
 
 def test_trades_are_unknown_if_some_are() -> None:

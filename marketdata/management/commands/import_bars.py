@@ -5,22 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
+from django.utils import timezone
 
 from domain.errors import InvalidRequest, PocketQuantError, UnknownSymbol
 from domain.instrument import Instrument
 from domain.interval import Interval
-from domain.rollup import ancestors, roll_up
 from marketdata.files.changes import Preview, Series, import_bars, preview
 from marketdata.files.drafts import Problem, Reader, Reading
 from marketdata.files.layout import TimeIs
+from marketdata.files.rolling import rolled_up
 from marketdata.mongo import database
+from marketdata.progress import Progress, progress
 from marketdata.repository import BarRepository
 from symbols.models import Symbol
 from symbols.services import normal_code
@@ -70,7 +72,11 @@ class Command(BaseCommand):
         parser.add_argument("--skip-bad", action="store_true", help="import the good rows though others are bad")
         parser.add_argument("--dry-run", action="store_true", help="say what would happen, write nothing")
         parser.add_argument("--no-input", action="store_true", help="never ask")
-        parser.add_argument("--json", action="store_true", help="one JSON object a line: problems, then series")
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="one JSON object a line: problems, then series, or previews of them where nothing is written",
+        )
         parser.add_argument("--quiet", action="store_true", help="no progress and no remarks")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -87,17 +93,19 @@ class Command(BaseCommand):
             ) from error
 
     def _import(self, options: dict[str, Any]) -> None:
-        reader = Reader(_reading(options), _SeriesFinder(options["symbol"], options["interval"]))
+        now = timezone.now()
+        reader = Reader(_reading(options, now), _SeriesFinder(options["symbol"], options["interval"]))
         for path in options["files"]:
             reader.read(path)
         self._tell(reader)
         repository = BarRepository(database())
-        series = list(_series(reader, rolls_up=options["roll_up"]))
+        series = list(_series(reader, repository, now if options["roll_up"] else None))
         previews = [preview(repository, each) for each in series]
-        for each, found in zip(series, previews, strict=True):
-            self._show(each, found)
         bad = len(reader.problems)
-        if bad and not options["skip_bad"]:
+        is_refused = bool(bad) and not options["skip_bad"]
+        for each, found in zip(series, previews, strict=True):
+            self._show(each, found, is_all=is_refused or options["dry_run"])
+        if is_refused:
             raise CommandError(
                 f"{bad} of {reader.rows} rows are bad: nothing was imported; --skip-bad would leave them aside",
                 returncode=_FAILED,
@@ -108,8 +116,10 @@ class Command(BaseCommand):
         changed = sum(found.changed for found in previews)
         if changed and not options["no_input"] and sys.stdin.isatty() and not _is_agreed(changed):
             raise CommandError("nothing was imported", returncode=_FAILED)
-        for each in series:
-            self._write(repository, each)
+        total = sum(len(each.bars) for each in series)
+        with progress(total, "bars", is_quiet=self.quiet or self.json) as shown:
+            for each in series:
+                self._write(repository, each, shown)
         if bad:
             raise CommandError(f"{bad} of {reader.rows} rows were left aside", returncode=_PARTLY)
 
@@ -129,12 +139,17 @@ class Command(BaseCommand):
 
     def _tell_problem(self, problem: Problem) -> None:
         if self.json:
-            self.stdout.write(orjson.dumps({"problem": problem._asdict()}).decode())
+            self._print_json({"problem": problem._asdict()})
         else:
             self.stderr.write(f"{problem.file}, line {problem.line}: {problem.text}")
 
-    def _show(self, series: Series, found: Preview) -> None:
+    def _show(self, series: Series, found: Preview, *, is_all: bool) -> None:
+        """``is_all``: this is all that will be told, since nothing is written."""
         bars = series.bars
+        if self.json and is_all:
+            counts = found._asdict()
+            del counts["examples"]
+            self._print_json({"preview": _named(series) | {"bars": len(bars)} | counts})
         if self.quiet or not bars:
             return
         self.stderr.write(
@@ -152,19 +167,26 @@ class Command(BaseCommand):
                 f"-> {bar.open} {bar.high} {bar.low} {bar.close} {bar.volume}"
             )
 
-    def _write(self, repository: BarRepository, series: Series) -> None:
-        is_silent = True if self.quiet or self.json else None  # None: unless there is no terminal
-        with tqdm(total=len(series.bars), desc=str(series), unit=" bars", disable=is_silent) as bar:
-            inserted, replaced, unchanged = import_bars(repository, series, advanced=bar.update)
+    def _write(self, repository: BarRepository, series: Series, shown: Progress) -> None:
+        def advanced(bars: int) -> None:
+            shown.advance(bars, str(series))
+
+        inserted, replaced, unchanged = import_bars(repository, series, advanced=advanced)
         if self.json:
-            row = {"symbol": series.instrument.symbol, "interval": series.interval.value, "inserted": inserted}
-            self.stdout.write(orjson.dumps(row | {"replaced": replaced, "unchanged": unchanged}).decode())
+            self._print_json(_named(series) | {"inserted": inserted, "replaced": replaced, "unchanged": unchanged})
         else:
-            self._say(f"{series}: {inserted} new, {replaced} replaced, {unchanged} unchanged")
+            shown.say(f"{series}: {inserted} new, {replaced} replaced, {unchanged} unchanged")
+
+    def _print_json(self, row: dict[str, Any]) -> None:
+        self.stdout.write(orjson.dumps(row).decode())
 
     def _say(self, text: str) -> None:
         if not self.quiet:
             self.stderr.write(text)
+
+
+def _named(series: Series) -> dict[str, str]:
+    return {"symbol": series.instrument.symbol, "interval": series.interval.value}
 
 
 class _SeriesFinder:
@@ -196,15 +218,14 @@ class _SeriesFinder:
         return self._instruments[code]
 
 
-def _series(reader: Reader, *, rolls_up: bool) -> Iterator[Series]:
+def _series(reader: Reader, repository: BarRepository, rolls_up_at: datetime | None) -> Iterator[Series]:
     for draft in reader.drafts.values():
-        bars = draft.bars
-        yield Series(draft.instrument, draft.interval, bars)
-        for coarser in ancestors(draft.interval) if rolls_up else ():
-            yield Series(draft.instrument, coarser, roll_up(bars, coarser, draft.calendar))
+        yield Series(draft.instrument, draft.interval, draft.bars)
+        if rolls_up_at is not None:
+            yield from rolled_up(repository, draft, now=rolls_up_at)
 
 
-def _reading(options: dict[str, Any]) -> Reading:
+def _reading(options: dict[str, Any], now: datetime) -> Reading:
     columns: dict[str, str] = {}
     for text in options["column"]:
         name, equals, column = text.partition("=")
@@ -220,6 +241,7 @@ def _reading(options: dict[str, Any]) -> Reading:
                 f"--time-zone {options['time_zone']}: no such zone; for example America/New_York"
             ) from error
     return Reading(
+        now=now,
         columns=columns,
         ignored=options["ignore_column"],
         price=options["price"],

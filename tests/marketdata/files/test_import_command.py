@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from domain.bar import BarSource, BarState
 from domain.interval import Interval
 from marketdata.repository import BarRepository
 from symbols.models import Symbol
-from tests.marketdata.builders import bar
+from tests.marketdata.builders import bar, streamed
 from tests.marketdata.files.test_real_files import register
 
 pytestmark = pytest.mark.django_db
@@ -128,6 +128,38 @@ def test_a_dry_run_writes_nothing(
     assert stored(repository, bitcoin) == []
 
 
+def test_what_would_be_done_is_told_to_programs_too(
+    tmp_path: Path, bitcoin: Symbol, repository: BarRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {
+        "symbol": "TEST:BTCUSD",
+        "interval": "1m",
+        "bars": 2,
+        "new": 2,
+        "changed": 0,
+        "unchanged": 0,
+        "outranked": 0,
+    }
+    run(write(tmp_path, GOOD), "--dry-run", "--json")
+    assert json.loads(capsys.readouterr().out) == {"preview": told}
+    refused(write(tmp_path, GOOD + "2026-01-05T00:02:00Z,x,2,1,2,5\n"), "--json")
+    problem, preview = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (problem["problem"]["line"], preview) == (4, {"preview": told})
+
+
+def test_a_bar_that_has_not_closed_yet_is_bad(
+    tmp_path: Path, bitcoin: Symbol, repository: BarRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    today = datetime.now(UTC).date()
+    head = "time,open,high,low,close\n"
+    days = "".join(f"{today - timedelta(days=back)},1,1,1,1\n" for back in (2, 1, 0, -400))
+    assert "2 of 4 rows are bad" in str(refused(write(tmp_path, head + days), interval="1d"))
+    assert "line 4: this bar has not closed yet" in capsys.readouterr().err
+    ancient = "0001-01-01T00:00:00Z,1,1,1,1\n9999-12-31T23:59:00Z,1,1,1,1\n1677-12-31T23:59:00Z,1,1,1,1\n"
+    assert "3 of 3 rows are bad" in str(refused(write(tmp_path, head + ancient)))
+    assert stored(repository, bitcoin) == []
+
+
 def test_history_of_the_provider_stays_and_is_said_to_differ(
     tmp_path: Path, bitcoin: Symbol, repository: BarRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -180,6 +212,62 @@ def test_the_coarser_intervals_are_made_on_demand(tmp_path: Path, bitcoin: Symbo
         assert stored(repository, bitcoin, interval) == [(100, 103, 99, 102, 10.5)]
         row = next(iter(repository.rows(bitcoin.instrument(), interval, None, None)))
         assert (row.source, row.partial) == (BarSource.ROLLUP, True)  # two minutes of each are known
+
+
+def minutes(*numbers: int, price: float = 100.0) -> str:
+    """Rows of these minutes of 2026-01-05, which begin at ``price`` and end one higher."""
+    moments = (datetime(2026, 1, 5, tzinfo=UTC) + timedelta(minutes=number) for number in numbers)
+    rows = (f"{moment:%Y-%m-%dT%H:%MZ},{price},{price + 1},{price},{price + 1},1\n" for moment in moments)
+    return GOOD.splitlines()[0] + "\n" + "".join(rows)
+
+
+def coarse(repository: BarRepository, symbol: Symbol, interval: Interval = Interval.M5) -> list[tuple[Any, ...]]:
+    rows = repository.rows(symbol.instrument(), interval, None, None)
+    return [(row.open, row.close, row.volume, row.partial, row.state.value) for row in rows]
+
+
+def test_coarser_bars_are_made_of_what_is_stored_as_well(
+    tmp_path: Path, bitcoin: Symbol, repository: BarRepository
+) -> None:
+    run(write(tmp_path, minutes(0, 1, 2)), "--roll-up")
+    assert coarse(repository, bitcoin) == [(100, 101, 3, True, "final")]
+    run(write(tmp_path, minutes(3, 4, price=200)), "--roll-up")
+    assert coarse(repository, bitcoin) == [(100, 201, 5, False, "final")]
+    run(write(tmp_path, minutes(4, price=300)), "--roll-up")  # one that is mended
+    assert coarse(repository, bitcoin) == [(100, 301, 5, False, "final")]
+    theirs = bar(0, instrument=bitcoin.instrument(), price=50.0)
+    repository.save(bitcoin.instrument(), Interval.M1, [theirs])
+    run(write(tmp_path, minutes(0, 5)), "--roll-up")  # the provider's history stays, in what is made of it too
+    assert coarse(repository, bitcoin) == [(50, 301, 14, False, "final"), (100, 101, 1, True, "final")]
+
+
+def test_coarser_bars_of_bars_that_may_change_may_change(
+    tmp_path: Path, bitcoin: Symbol, repository: BarRepository
+) -> None:
+    repository.save(bitcoin.instrument(), Interval.M1, [streamed(1, instrument=bitcoin.instrument())])
+    run(write(tmp_path, minutes(0, 2, 3, 4)), "--roll-up")
+    assert coarse(repository, bitcoin) == [(100, 101, 14, False, "provisional")]
+
+
+def test_bars_that_still_run_are_not_made(tmp_path: Path, bitcoin: Symbol, repository: BarRepository) -> None:
+    now = datetime.now(UTC)
+    long_ago, just_now = (now - ago for ago in (timedelta(days=40), timedelta(minutes=3)))
+    rows = "".join(f"{moment:%Y-%m-%dT%H:%MZ},1,1,1,1,1\n" for moment in (long_ago, just_now))
+    run(write(tmp_path, GOOD.splitlines()[0] + "\n" + rows), "--roll-up")
+    for interval in (Interval.W1, Interval.MN1):
+        (made,) = repository.rows(bitcoin.instrument(), interval, None, None)
+        assert made.open_time <= long_ago.timestamp()
+
+
+@pytest.mark.parametrize(
+    "bad", ["2026-01-05T00:07:00Z,1,2,3,4,5", "2026-01-05T00:07:30Z,1,1,1,1,1", "soon,1,1,1,1,1", "soon"]
+)
+def test_a_coarser_bar_with_a_bad_row_in_it_is_partial(
+    tmp_path: Path, bitcoin: Symbol, repository: BarRepository, bad: str
+) -> None:
+    first, second = minutes(*range(7)), minutes(*range(8, 15)).partition("\n")[2]
+    assert refused(write(tmp_path, f"{first}{bad}\n{second}"), "--roll-up", "--skip-bad").returncode == 3
+    assert [partial for *_, partial, _ in coarse(repository, bitcoin)] == [False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,9 @@ def test_it_is_imported_whole_and_what_is_exported_of_it_changes_nothing(
 
 def read(path: Path, calendar: str, interval: Interval, *, extended: bool = False) -> list[Bar]:
     instrument = Instrument(symbol="TEST:X", calendar=calendar)
-    reader = Reader(Reading(extended=extended), lambda _symbol, _interval: (instrument, interval))
+    reader = Reader(
+        Reading(now=datetime.now(UTC), extended=extended), lambda _symbol, _interval: (instrument, interval)
+    )
     reader.read(path)
     assert reader.problems == []
     return next(iter(reader.drafts.values())).bars
