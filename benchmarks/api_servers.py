@@ -62,12 +62,13 @@ class SerializerView(APIView):
         now = timezone.now()
         query = parse_query(request.query_params, now, JSON)
         subject = subject_of(query, seconds(now))
-        bars, extent = subject.reading.page()
-        found = columns(bars, query.columns, subject.reading.instruments, query.interval)
-        rows = [dict(zip(query.columns, values, strict=True)) for values in zip(*found, strict=True)]
+        page = subject.reading.page()
+        found = columns(page.bars, query.columns, subject.reading.instruments, query.interval)
+        listed = [column if isinstance(column, list) else column.tolist() for column in found]
+        rows = [dict(zip(query.columns, values, strict=True)) for values in zip(*listed, strict=True)]
         for row in rows:
             row["open_time"] = instant(row["open_time"])
-        answer = {"bars": rows, "meta": subject.about_page(bars, extent), "next": None}
+        answer = {"bars": rows, "meta": subject.about_page(page), "next": None}
         return Response(_BarsSerializer(answer).data)
 
 

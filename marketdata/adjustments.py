@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from domain.interval import Interval
 from domain.spans import DAY
 from domain.splits import FEWEST_BARS, Adjustment, Prices, factor_at, find_factor
 from marketdata.documents import Row, instant, seconds
+from marketdata.tables import Table
 
 Adjustments = tuple[Adjustment, ...]
 Pair = tuple[int, Row, Bar]  # key, what is stored, and what history says now
@@ -43,9 +44,9 @@ class Scale(NamedTuple):
         """Whether two versions of a bar, by their marks, lie on the same scale."""
         return factor_at(self.adjustments[stored:], key) == factor_at(self.adjustments[written:], key)
 
-    def read(self, rows: Iterable[Row]) -> Iterator[Row]:
+    def read(self, stored: Table) -> Table:
         """Stored bars on the present scale."""
-        return map(self.scaled, rows) if self.adjustments else iter(rows)
+        return Table.of(map(self.scaled, stored.rows())) if self.adjustments else stored
 
     def scaled(self, row: Row) -> Row:
         factor = self.factor(row)

@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from domain.calendars import get_calendar
 from domain.instrument import Instrument
 from domain.spans import DAY
-from marketdata.columns import Found, pieces
+from marketdata.columns import written
 from marketdata.describing import Subject
 from marketdata.documents import instant, seconds
 from marketdata.formats import WRITERS, Format
@@ -29,7 +29,7 @@ from marketdata.freshness import newest_expected
 from marketdata.meta_header import brief
 from marketdata.pages import pages
 from marketdata.rendering import render, render_meta
-from marketdata.selectors import Extent, Place, bounds
+from marketdata.selectors import Extent, Page, Place, bounds
 
 _PACKED_FROM = 1_400  # bytes: what fits into one packet arrives no sooner for being smaller
 _PACK_LEVEL = 1  # bars shrink to a fourth; more effort gains a twentieth
@@ -99,17 +99,17 @@ class Answer:
 
     def body(self) -> bytes:
         """The JSON itself."""
-        bars, extent = self.subject.reading.page()
-        return self._json(bars, extent)
+        return self._json(self.subject.reading.page())
 
-    def _json(self, bars: list[Found], extent: Extent) -> bytes:
-        return render(self.subject.reading, bars, self.subject.about_page(bars, extent), self._next(extent.after))
+    def _json(self, page: Page) -> bytes:
+        following = self._next(page.extent.after)
+        return render(self.subject.reading, page.bars, self.subject.about_page(page), following)
 
     def _render(self) -> bytes:
         """Headers as JSON, a line feed, and the body."""
-        bars, extent = self.subject.reading.page()
-        body = self._json(bars, extent)
-        headers = self._headers(extent, "inline")
+        page = self.subject.reading.page()
+        body = self._json(page)
+        headers = self._headers(page.extent, "inline")
         if self.is_packed and len(body) >= _PACKED_FROM:
             headers["Content-Encoding"] = "gzip"
             body = zlib.compress(body, _PACK_LEVEL, wbits=31)
@@ -126,7 +126,7 @@ class Answer:
             headers["Content-Encoding"] = "gzip"
         if self.request.method == "HEAD":
             return StreamingHttpResponse(iter(()), headers=headers)
-        found = pieces(reading.stream(extent), query.columns, reading.instruments, query.interval)
+        found = written(reading.stream(extent), query.columns, reading.instruments, query.interval)
         chunks = WRITERS[self.format.name](found, query.columns, query.time, about)
         if self.is_packed:
             chunks = _pack(chunks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +14,12 @@ from domain.errors import InvalidRequest
 from domain.instrument import Instrument
 from domain.spans import DAY
 from marketdata.adjustments import described
-from marketdata.columns import Found
 from marketdata.documents import instant
 from marketdata.forming import Forming
 from marketdata.freshness import newest_expected
 from marketdata.ledger import Coverage, CoverageLedger
-from marketdata.selectors import Extent, Reading, bounds
+from marketdata.mongo import Document
+from marketdata.selectors import Extent, Page, Reading, bounds
 from marketdata.series import Series
 from marketdata.spans import spans
 from symbols.sources import provider_named
@@ -41,27 +40,26 @@ class Subject:
     forming: Forming
     ledger: CoverageLedger
 
-    def about_page(self, bars: Sequence[Found], extent: Extent) -> dict[str, Any]:
+    def about_page(self, page: Page) -> dict[str, Any]:
         """``meta`` of a page whose bars are at hand."""
-        stored = [one.row for one in bars if not one.is_filled and one.row.state is not BarState.FORMING]
-        sources = Counter([row.source for row in stored])
+        bars, told = page.bars, page.bars.told
         return {
-            **self._common(extent, includes_forming=any(one.row.state is BarState.FORMING for one in bars)),
+            **self._common(page.extent, page.known, includes_forming=bars.forming > 0),
             "returned": len(bars),
-            "filled": sum(one.is_filled for one in bars),
-            "sources": {source.value: count for source, count in sources.items()},
-            "provisional": sum(row.state is BarState.PROVISIONAL for row in stored),
-            "partial": sum(row.partial for row in stored),
+            "filled": len(bars.filled),
+            "sources": {source.value: count for source, count in bars.sources().items()},
+            "provisional": sum(row.state is BarState.PROVISIONAL for row in told),
+            "partial": sum(row.partial for row in told),
         }
 
     def about_stream(self, extent: Extent) -> dict[str, Any]:
         """The same as far as it is known before the first bar is read."""
-        return {**self._common(extent, includes_forming=bool(self.reading.forming)), "returned": extent.returned}
+        return {**self._common(extent, None, includes_forming=bool(self.reading.forming)), "returned": extent.returned}
 
-    def _common(self, extent: Extent, *, includes_forming: bool) -> dict[str, Any]:
+    def _common(self, extent: Extent, stored: Document | None, *, includes_forming: bool) -> dict[str, Any]:
         reading = self.reading
         changed: list[datetime] = [known.updated_at for known in self.series if known]
-        completeness, notes = self._completeness(extent)
+        completeness, notes = self._completeness(extent, stored)
         return {
             "interval": reading.query.interval.value,
             "truncated": extent.more,
@@ -97,8 +95,8 @@ class Subject:
             "forming_as_of": self.forming.as_of.get(position),
         }
 
-    def _completeness(self, extent: Extent) -> tuple[dict[str, Any], list[str]]:
-        covered = [self._covered(position, extent) for position in range(len(self.reading.instruments))]
+    def _completeness(self, extent: Extent, stored: Document | None) -> tuple[dict[str, Any], list[str]]:
+        covered = [self._covered(position, extent, stored) for position in range(len(self.reading.instruments))]
         known = [one for one in covered if one is not None]
         pairs = list(zip(self.reading.instruments, covered, strict=True))
         missing = [self._range(instrument, hole) for instrument, one in pairs if one for hole in one.holes]
@@ -121,7 +119,7 @@ class Subject:
         elif covered.missing and not covered.holes:
             yield f"{instrument.symbol}: the range is too long to list what is missing; /api/v1/coverage does"
 
-    def _covered(self, position: int, extent: Extent) -> Coverage | None:
+    def _covered(self, position: int, extent: Extent, stored: Document | None) -> Coverage | None:
         """What the ledger says of the keys that the page speaks for; None where there are too many to count.
 
         Where the page was cut by the limit, or goes on after another, that is where the pages part; elsewhere the
@@ -135,7 +133,8 @@ class Subject:
         if length > _MOST_COUNTED:
             return None
         instrument = reading.instruments[position]
-        return self.ledger.coverage(
+        return self.ledger.coverage_of(
+            stored or self.ledger.known(instrument, interval),
             instrument,
             interval,
             None if start is None else instant(start),

@@ -9,6 +9,7 @@ for provisional, ``f`` the source if not history, ``p`` true for partial, ``r`` 
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,18 +17,19 @@ from typing import Any, NamedTuple
 
 import bson
 import numpy as np
+import numpy.typing as npt
 
 from domain.bar import Bar, BarSource, BarState
 from domain.interval import Interval
 
 _KEY = struct.Struct(">IBq")
-_SIGN = 1 << 63
+SIGN = 1 << 63
 _HEAD = struct.Struct("<i5siB13s3sd3sd3sd3sd3sd3sq")
 _READ_HEAD = struct.Struct("<4x5x4x1x13x3xd3xd3xd3xd3xd")  # the same bytes, names skipped
 _READ_NAMES = struct.Struct("<4x5s18x3s8x3s8x3s8x3s8x3s8x3s")  # and again, values skipped
 _NAMES = (b"\x05_id\0", b"\x01o\0", b"\x01h\0", b"\x01l\0", b"\x01c\0", b"\x01v\0", b"\x09u\0")
 _READ_TIME = struct.Struct(">q")
-_SIZE = struct.Struct("<i")
+SIZE = struct.Struct("<i")
 _LONG = struct.Struct("<q")
 _HEAD_SIZE = _HEAD.size
 _PLAIN = struct.Struct(_HEAD.format + "B")  # a document without any of the rarer fields
@@ -36,7 +38,7 @@ _UPDATED = _HEAD_SIZE - 8  # where the instant of the last change begins
 _ID_AT = 4 + 5 + 4 + 1  # size, type and name, length, subtype
 _TIME_AT = _ID_AT + 5
 # A plain document again, as NumPy reads thousands at once: the values, and the bytes that are the same in each of them.
-_COLUMNS = np.dtype(
+COLUMNS = np.dtype(
     {
         "names": ["time", *"ohlcv"],
         "formats": [">u8", *["<f8"] * 5],
@@ -85,13 +87,13 @@ def instant(second: int) -> datetime:
 
 def key(symbol_id: int, interval: Interval, open_time: int) -> bytes:
     """``_id`` of the bar of this series that opens at epoch second ``open_time``."""
-    return _KEY.pack(symbol_id, interval.code, open_time - _SIGN if open_time >= 0 else open_time + _SIGN)
+    return _KEY.pack(symbol_id, interval.code, open_time - SIGN if open_time >= 0 else open_time + SIGN)
 
 
 def keys(symbol_id: int, interval: Interval, open_times: Iterable[int]) -> list[bytes]:
     """``key`` of many bars of one series."""
     pack, code = _KEY.pack, interval.code
-    return [pack(symbol_id, code, time - _SIGN if time >= 0 else time + _SIGN) for time in open_times]
+    return [pack(symbol_id, code, time - SIGN if time >= 0 else time + SIGN) for time in open_times]
 
 
 def key_range(symbol_id: int, interval: Interval, start: int | None, end: int | None) -> tuple[bytes, bytes]:
@@ -147,39 +149,35 @@ def _tail(bar: Bar, revision: int, adjusted: int) -> bytes:
     if bar.state is BarState.PROVISIONAL:
         parts.append(b"\x08s\0\1")
     if bar.source is not BarSource.HISTORY:
-        parts.append(b"\x10f\0" + _SIZE.pack(_SOURCE_CODES[bar.source]))
+        parts.append(b"\x10f\0" + SIZE.pack(_SOURCE_CODES[bar.source]))
     if bar.partial:
         parts.append(b"\x08p\0\1")
     if revision:
-        parts.append(b"\x10r\0" + _SIZE.pack(revision))
+        parts.append(b"\x10r\0" + SIZE.pack(revision))
     if adjusted:
-        parts.append(b"\x10a\0" + _SIZE.pack(adjusted))
+        parts.append(b"\x10a\0" + SIZE.pack(adjusted))
     return b"".join(parts) + b"\0"
 
 
 def split(batches: Iterable[Any]) -> Iterator[bytes]:
     """The documents of raw batches, each the bytes of its documents one after another."""
     for batch in batches:
-        yield from _documents(batch)
+        begins = [*places(batch), len(batch)]
+        yield from (batch[begin:end] for begin, end in itertools.pairwise(begins))
 
 
-def _documents(batch: bytes) -> Iterator[bytes]:
-    position, end, size_at = 0, len(batch), _SIZE.unpack_from
+def places(batch: bytes) -> Iterator[int]:
+    """Where each document of a raw batch begins."""
+    position, end, size_at = 0, len(batch), SIZE.unpack_from
     while position < end:
-        after = position + size_at(batch, position)[0]
-        yield batch[position:after]
-        position = after
+        yield position
+        position += size_at(batch, position)[0]
 
 
-def decode_all(batch: Any) -> Iterator[Row]:
-    """``decode`` of the documents of a raw batch; as many as begin it and are plain, nearly always all, cost little."""
-    aligned = np.frombuffer(batch, np.uint8, len(batch) // PLAIN_SIZE * PLAIN_SIZE).reshape(-1, PLAIN_SIZE)
-    is_plain = (aligned[:, _CONSTANT] == _PLAIN_BYTES).all(axis=1)
-    count = len(is_plain) if is_plain.all() else int(is_plain.argmin())
-    found = np.frombuffer(batch, _COLUMNS, count)
-    times = (found["time"].astype(np.uint64) ^ np.uint64(_SIGN)).view(np.int64)
-    yield from map(Row, times.tolist(), *(found[name].tolist() for name in "ohlcv"))
-    yield from map(decode, _documents(batch[count * PLAIN_SIZE :]))
+def are_plain(heads: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Of documents, by the first PLAIN_SIZE bytes of each, a line each: which have nothing but what all bars have."""
+    is_plain: npt.NDArray[np.bool_] = (heads[:, _CONSTANT] == _PLAIN_BYTES).all(axis=1)
+    return is_plain
 
 
 def identity(document: bytes) -> bytes:
@@ -190,7 +188,7 @@ def identity(document: bytes) -> bytes:
 def open_time(document: bytes) -> int:
     """The epoch second at which the bar of ``document`` opens."""
     flipped: int = _READ_TIME.unpack_from(document, _TIME_AT)[0]
-    return flipped + _SIGN if flipped < 0 else flipped - _SIGN
+    return flipped + SIGN if flipped < 0 else flipped - SIGN
 
 
 def decode(document: bytes) -> Row:

@@ -89,9 +89,9 @@ def _batch(columns: Columns, schema: pyarrow.Schema) -> pyarrow.RecordBatch:
     return pyarrow.record_batch(arrays, schema=schema)
 
 
-def _array(column: list[Any], kind: pyarrow.DataType) -> pyarrow.Array:
+def _array(column: Any, kind: pyarrow.DataType) -> pyarrow.Array:
     import pyarrow
 
     if pyarrow.types.is_timestamp(kind):
-        return pyarrow.array(column, pyarrow.timestamp("s", tz="UTC")).cast(kind)
+        return pyarrow.array(column, pyarrow.int64()).cast(pyarrow.timestamp("s", tz="UTC")).cast(kind)
     return pyarrow.array(column, kind)

@@ -1,56 +1,58 @@
-"""Bars as text: CSV with a header line, and a JSON object a line."""
+"""Bars as text: CSV with a header line, and a JSON object a line.
+
+Each column is written by one call of C, and the texts are woven together: several times faster than a dict a bar.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import orjson
 
 from marketdata.columns import TIMES, Columns
 from marketdata.documents import instant
+from marketdata.tables import Column
 
 _UNITS = {"s": 1, "ms": 1_000, "ns": 1_000_000_000}
-JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
-_WORDS = {None: "", True: "true", False: "false"}
+JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS | orjson.OPT_NAIVE_UTC | orjson.OPT_SERIALIZE_NUMPY
+_WORDS = frozenset({"symbol", "interval", "state", "source"})
+_FAR = 1 << 33  # the years 1697 and 2242: beyond, nanoseconds and texts are not for 64 bits
 _TO_QUOTE = frozenset(',"\r\n')
 
 
 def write_csv(pieces: Iterable[Columns], fields: Sequence[str], time: str, about: bytes = b"") -> Iterator[bytes]:
     """Lines end in ``\\n``; numbers are the shortest text that gives the same double again; nothing is empty text."""
     yield f"{','.join(fields)}\n".encode()
-    texts = [_csv_text(name, time) for name in fields]
+    marks = [b"\n", *[b","] * (len(fields) - 1)]
     for columns in pieces:
-        written = [map(text, column) for text, column in zip(texts, columns, strict=True)]
-        lines = [",".join(values) for values in zip(*written, strict=True)]
-        if lines:
-            yield ("\n".join(lines) + "\n").encode()
+        texts = [_csv_texts(name, column, time) for name, column in zip(fields, columns, strict=True)]
+        if texts[0]:
+            yield _woven(marks, texts)[1:] + b"\n"
 
 
-def _csv_text(name: str, time: str) -> Callable[[Any], str]:
-    if name in TIMES:
-        return _moment_text(time)
-    if name == "symbol":
-        return _quoted
-    if name in ("partial", "filled", "state", "source"):
-        return lambda value: _WORDS.get(value, value)
-    if name in ("trades", "revision"):
-        return lambda value: "" if value is None else str(value)
-    return str if name == "interval" else repr
+def write_ndjson(pieces: Iterable[Columns], fields: Sequence[str], time: str, about: bytes = b"") -> Iterator[bytes]:
+    """One object a line, the same as in a JSON answer."""
+    for columns in pieces:
+        if lines := json_rows(columns, fields, time, between=b"\n"):
+            yield lines + b"\n"
 
 
-def _moment_text(time: str) -> Callable[[int], str]:
-    if time in _UNITS:
-        unit = _UNITS[time]
-        return lambda second: str(second * unit)
-    return iso
+def json_rows(columns: Columns, fields: Sequence[str], time: str, *, between: bytes) -> bytes:
+    """An object a bar, with ``between`` after each but the last."""
+    names = [orjson.dumps(name) for name in fields]
+    marks = [b"}%b{%b:" % (between, names[0]), *(b",%b:" % name for name in names[1:])]
+    texts = [_json_texts(name, column, time) for name, column in zip(fields, columns, strict=True)]
+    return _woven(marks, texts)[1 + len(between) :] + b"}" if texts[0] else b""
 
 
-def _quoted(text: str) -> str:
-    if _TO_QUOTE.isdisjoint(text):
-        return text
-    doubled = text.replace('"', '""')
-    return f'"{doubled}"'
+def json_columns(columns: Columns, fields: Sequence[str], time: str) -> bytes:
+    """An object with a list a field."""
+    lists = {
+        name: _moments(column, time) if name in TIMES else column for name, column in zip(fields, columns, strict=True)
+    }
+    return orjson.dumps(lists, option=JSON_OPTIONS)
 
 
 def iso(second: int) -> str:
@@ -58,24 +60,47 @@ def iso(second: int) -> str:
     return f"{instant(second).isoformat()[:19]}Z"
 
 
-def write_ndjson(pieces: Iterable[Columns], fields: Sequence[str], time: str, about: bytes = b"") -> Iterator[bytes]:
-    """One object a line, the same as in a JSON answer."""
-    for columns in pieces:
-        if lines := [
-            orjson.dumps(row, option=JSON_OPTIONS | orjson.OPT_APPEND_NEWLINE) for row in rows(columns, fields, time)
-        ]:
-            yield b"".join(lines)
+def _woven(marks: Sequence[bytes], texts: Sequence[list[bytes]]) -> bytes:
+    """Line by line each text behind its mark."""
+    width, length = 2 * len(marks), len(texts[0])
+    parts = [b""] * (width * length)
+    for place, (mark, column) in enumerate(zip(marks, texts, strict=True)):
+        parts[2 * place :: width] = [mark] * length
+        parts[2 * place + 1 :: width] = column
+    return b"".join(parts)
 
 
-def rows(columns: Columns, fields: Sequence[str], time: str) -> list[dict[str, Any]]:
-    """An object a bar, for ``orjson`` with JSON_OPTIONS."""
-    names = tuple(fields)
-    return [dict(zip(names, values)) for values in zip(*json_times(columns, fields, time))]  # noqa: B905 - a check a bar
+def _json_texts(name: str, column: Column | list[Any], time: str) -> list[bytes]:
+    if not len(column):
+        return []
+    if name in _WORDS:
+        words = {word: orjson.dumps(word) for word in set(column)}
+        return [words[word] for word in column]
+    return orjson.dumps(_moments(column, time) if name in TIMES else column, option=JSON_OPTIONS)[1:-1].split(b",")
 
 
-def json_times(columns: Columns, fields: Sequence[str], time: str) -> Columns:
-    """The same columns, with times as ``orjson`` writes them fastest: datetimes or numbers."""
-    if time == "s":
-        return columns
-    write: Callable[[int], Any] = instant if time == "iso" else _UNITS[time].__mul__
-    return [list(map(write, column)) if name in TIMES else column for name, column in zip(fields, columns, strict=True)]
+def _csv_texts(name: str, column: Column | list[Any], time: str) -> list[bytes]:
+    if name in _WORDS:
+        words = {word: _quoted(word).encode() for word in set(column)}
+        return [words[word] for word in column]
+    texts = _json_texts(name, column, time)
+    if name in TIMES and time not in _UNITS:
+        return [text[1:-1] for text in texts]
+    return [text if text != b"null" else b"" for text in texts] if name == "trades" else texts
+
+
+def _moments(column: Column | list[int], time: str) -> Column | list[Any]:
+    """Times as ``orjson`` writes them fastest."""
+    seconds = np.asarray(column, np.int64)
+    if np.abs(seconds).max(initial=0) >= _FAR:
+        return [second * _UNITS[time] if time in _UNITS else iso(second) for second in seconds.tolist()]
+    return seconds * _UNITS[time] if time in _UNITS else seconds.view("datetime64[s]")
+
+
+def _quoted(text: str | None) -> str:
+    if text is None:
+        return ""
+    if _TO_QUOTE.isdisjoint(text):
+        return text
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'

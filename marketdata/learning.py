@@ -36,9 +36,7 @@ def note_asked(
     Where it does not reach back to ``start`` (``truncated_before``) only what is later counts; ``reason`` is kept.
     """
     ensure(database)
-    with unavailable():
-        known_series = database[SERIES].find_one({"_id": series.identity(instrument, interval)})
-    upkeep.bring_up(database, known_series, instrument, interval)
+    upkeep.bring_up(database, series.find(database, instrument, interval), instrument, interval)
     is_cut = truncated_before is not None and Reason.NONE_AT_PROVIDER not in reason
     lower = seconds(max(start, truncated_before)) if is_cut and truncated_before else seconds(start)
     upper = min(seconds(end), seconds(asked_at))

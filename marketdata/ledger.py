@@ -13,7 +13,6 @@ from domain.instrument import Instrument
 from domain.interval import Interval
 from domain.spans import DAY
 from marketdata import coverage_chunks, series, tallies, upkeep
-from marketdata.collections import SERIES
 from marketdata.coverage_chunks import Chunk
 from marketdata.documents import seconds
 from marketdata.holes import Explainer
@@ -87,7 +86,7 @@ class CoverageLedger:
         Without its holes (``lists_holes``) it costs a tenth.
         """
         return self.coverage_of(
-            self._known(instrument, interval),
+            self.known(instrument, interval),
             instrument,
             interval,
             start,
@@ -97,6 +96,10 @@ class CoverageLedger:
             lists_holes=lists_holes,
             most_holes=most_holes,
         )
+
+    def known(self, instrument: Instrument, interval: Interval) -> Document | None:
+        """The series document, for ``coverage_of``."""
+        return series.find(self._database, instrument, interval)
 
     def coverage_of(
         self,
@@ -200,11 +203,7 @@ class CoverageLedger:
     def _found(
         self, instrument: Instrument, interval: Interval, start: datetime | None, end: datetime, now: datetime
     ) -> SeriesRange | None:
-        return self._range(self._known(instrument, interval), instrument, interval, start, end, now)
-
-    def _known(self, instrument: Instrument, interval: Interval) -> Document | None:
-        with unavailable():
-            return self._database[SERIES].find_one({"_id": series.identity(instrument, interval)})
+        return self._range(self.known(instrument, interval), instrument, interval, start, end, now)
 
     def _range(
         self,

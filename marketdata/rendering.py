@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from marketdata.columns import Found, columns
-from marketdata.formats_text import JSON_OPTIONS, json_times, rows
+from marketdata.columns import Piece, columns
+from marketdata.formats_text import JSON_OPTIONS, json_columns, json_rows
 from marketdata.selectors import Reading
 
 
-def render(reading: Reading, bars: Sequence[Found], meta: dict[str, Any], following: str | None) -> bytes:
+def render(reading: Reading, bars: Piece, meta: dict[str, Any], following: str | None) -> bytes:
     """The body of an answer: an object a bar, or with ``shape=columns`` a list a field."""
     query = reading.query
     found = columns(bars, query.columns, reading.instruments, query.interval)
-    body: Any
     if query.shape == "columns":
-        body = dict(zip(query.columns, json_times(found, query.columns, query.time), strict=True))
+        body = json_columns(found, query.columns, query.time)
     else:
-        body = rows(found, query.columns, query.time)
-    return orjson.dumps({"bars": body, "meta": meta, "next": following}, option=JSON_OPTIONS)
+        body = b"[%b]" % json_rows(found, query.columns, query.time, between=b",")
+    rest = render_meta({"meta": meta, "next": following})
+    return b'{"bars":%b,%b' % (body, rest[1:])
 
 
 def render_meta(meta: dict[str, Any]) -> bytes:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from pymongo import ASCENDING, DESCENDING
-from pymongo.database import Database
-
 from domain.bar import Bar, BarState
 from domain.calendars import get_calendar
-from domain.errors import NaiveTime, StoreUnavailable
 from domain.instrument import Instrument
 from domain.interval import Interval
-from marketdata import adjustments, documents, series, transactions, upkeep
-from marketdata.adjustments import Scale
-from marketdata.collections import BARS, SERIES, ensure
+from marketdata import series, transactions, upkeep
+from marketdata.bar_reader import BATCH, BarReader, bound
+from marketdata.collections import ensure
 from marketdata.decisions import authority
-from marketdata.documents import Row, instant, seconds
-from marketdata.mongo import Document, unavailable
+from marketdata.documents import Row, instant
 from marketdata.series import Series
 from marketdata.spans import spans
-
-# One transaction holds this many bars: its log entry stays far below 16 MB, its time far below a second.
-BATCH = 5_000
 
 
 class SaveResult(NamedTuple):
@@ -44,14 +36,11 @@ class SaveResult(NamedTuple):
         )
 
 
-class BarRepository:
+class BarRepository(BarReader):
     """Closed bars of all series. Blocking; safe to use from several processes and threads at once.
 
     Raises StoreUnavailable when MongoDB does not answer; whatever was asked may then be asked again.
     """
-
-    def __init__(self, database: Database[Document]) -> None:
-        self._database = database
 
     def save(
         self, instrument: Instrument, interval: Interval, bars: Iterable[Bar], *, fence: int | None = None
@@ -70,6 +59,7 @@ class BarRepository:
             known = self.series(instrument, interval)
             return result._replace(version=known.version if known else 0)
         ensure(self._database)
+        # A transaction of so many: its log entry stays far below 16 MB, its time far below a second.
         for position in range(0, len(wanted), BATCH):
             batch = wanted[position : position + BATCH]
             saved = transactions.save(self._database, instrument, interval, batch, fence=fence)
@@ -79,7 +69,7 @@ class BarRepository:
     def delete(self, instrument: Instrument, interval: Interval, start: datetime | None, end: datetime | None) -> int:
         """Take away the bars whose ``open_time`` is in ``[start, end)`` (None: open); returns how many there were."""
         ensure(self._database)
-        return upkeep.delete(self._database, instrument, interval, _second(start), _second(end))
+        return upkeep.delete(self._database, instrument, interval, bound(start), bound(end))
 
     def between(
         self,
@@ -101,90 +91,10 @@ class BarRepository:
         """The newest ``limit`` bars, oldest of them first."""
         return self.between(instrument, interval, None, None, limit=limit, newest_first=True)[::-1]
 
-    def rows(
-        self,
-        instrument: Instrument,
-        interval: Interval,
-        start: datetime | None,
-        end: datetime | None,
-        *,
-        limit: int | None = None,
-        newest_first: bool = False,
-        batch: int = BATCH,
-    ) -> Iterator[Row]:
-        """The same as ``between`` in plain values, without spans: several times cheaper.
-
-        All lie on the present scale, whatever splits there were. Raises StoreUnavailable if one is found while they
-        are read.
-
-        ``batch``: how many bars to fetch at once; few where only the first may be wanted.
-        """
-        lower, upper = documents.key_range(instrument.id, interval, _second(start), _second(end))
-        if limit == 0:
-            return
-        with unavailable():
-            # Beside a secondary index the planner would ignore the cluster: the hint keeps it on the range.
-            batches = self._database[BARS].find_raw_batches(
-                {"_id": {"$gte": lower, "$lt": upper}},
-                hint={"_id": ASCENDING},
-                sort=[("_id", DESCENDING if newest_first else ASCENDING)],
-                limit=limit or 0,
-                batch_size=batch,
-            )
-            scale: Scale | None = None
-            for found in batches:
-                # Read after the bars: so it knows of every split that they do.
-                current = self._scale(instrument, interval)
-                if scale not in (None, current):
-                    raise StoreUnavailable(f"{instrument.symbol} {interval}: a split was found just now; ask again")
-                scale = current
-                yield from scale.read(documents.decode_all(found))
-
-    def _scale(self, instrument: Instrument, interval: Interval) -> Scale:
-        found = self._database[SERIES].find_one(
-            {"_id": series.identity(instrument, interval)}, projection={"adjustment": 1}
-        )
-        return Scale(adjustments.decode((found or {}).get("adjustment", ())))
-
-    def key_at(
-        self,
-        instrument: Instrument,
-        interval: Interval,
-        start: datetime | None,
-        end: datetime | None,
-        *,
-        position: int,
-        newest_first: bool = False,
-    ) -> int | None:
-        """The key of the bar that follows ``position`` others in ``[start, end)``, from the end asked for.
-
-        None if there are not that many. The bars that are passed over stay in the server.
-        """
-        lower, upper = documents.key_range(instrument.id, interval, _second(start), _second(end))
-        with unavailable():
-            batches = self._database[BARS].find_raw_batches(
-                {"_id": {"$gte": lower, "$lt": upper}},
-                hint={"_id": ASCENDING},
-                sort=[("_id", DESCENDING if newest_first else ASCENDING)],
-                skip=position,
-                limit=1,
-            )
-            return next((documents.open_time(document) for document in documents.split(batches)), None)
-
     def series(self, instrument: Instrument, interval: Interval) -> Series | None:
         """What is stored of this series; None if nothing ever was."""
-        with unavailable():
-            found = self._database[SERIES].find_one({"_id": series.identity(instrument, interval)})
+        found = series.find(self._database, instrument, interval)
         return series.parse(found) if found else None
-
-
-def _second(moment: datetime | None) -> int | None:
-    """Epoch second from which keys are included or excluded: a fraction of a second rounds up."""
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise NaiveTime(f"a time without a zone: {moment.isoformat()}; add Z or an offset")
-    return seconds(moment) + (moment.microsecond > 0)
 
 
 def _checked(instrument: Instrument, interval: Interval, bars: Iterable[Bar]) -> list[tuple[int, Bar]]:

@@ -7,15 +7,19 @@ import heapq
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from domain.instrument import Instrument
-from marketdata.columns import Found
+from marketdata.bar_reader import BATCH
+from marketdata.columns import Found, Piece, pieces
 from marketdata.documents import Row, instant
 from marketdata.filling import Filling
 from marketdata.ledger_range import GRACE_SECONDS
+from marketdata.mongo import Document
 from marketdata.query import BarsQuery
-from marketdata.repository import BATCH, BarRepository
+from marketdata.repository import BarRepository
+from marketdata.tables import Table
 
 Place = tuple[int, int]  # open_time of a bar, and the position of its symbol in the question
 _LEAST_BATCH = 100
@@ -38,6 +42,14 @@ class Extent(NamedTuple):
         return self.last if self.more else None
 
 
+class Page(NamedTuple):
+    """``known``: the document of the series as it was right after its bars were read, where there was but one."""
+
+    bars: Piece
+    extent: Extent
+    known: Document | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """A question about the bars of ``instruments`` at ``now`` (epoch seconds).
@@ -51,26 +63,25 @@ class Reading:
     now: int
     forming: Mapping[int, Row]
 
-    def page(self) -> tuple[list[Found], Extent]:
+    def page(self) -> Page:
         """The bars of the page in the order that was asked for, all at once."""
         query = self.query
-        found = self._merged(None, newest_first=not query.reads_forward, most=query.offset + query.limit + 1)
-        skipped = list(itertools.islice(found, query.offset))
-        bars = list(itertools.islice(found, query.limit + 1))
-        more = len(bars) > query.limit
-        bars = bars[: query.limit]
+        end = query.offset + query.limit
+        found, known = self._first(end + 1)
+        passed = min(query.offset, len(found))
+        bars = found.part(passed, end)
         extent = Extent(
-            begin=skipped[-1].place if skipped else query.after,
-            last=bars[-1].place if bars else None,
-            more=more,
+            begin=found.place(passed - 1) if passed else query.after,
+            last=bars.place(len(bars) - 1) if len(bars) else None,
+            more=len(found) > end,
             returned=len(bars),
         )
-        return (bars if query.reads_forward or not query.is_ascending else bars[::-1]), extent
+        return Page(bars if query.reads_forward or not query.is_ascending else bars.backwards(), extent, known)
 
     def extent(self) -> Extent:
         """Where the page lies that ``page`` would give, holding none of its bars."""
         query = self.query
-        if len(self.instruments) == 1 and query.fill == "none" and not self.forming:
+        if self._is_plain:
             return self._extent_of_one()
         begin, last, count = query.after, None, 0
         for found in self._merged(None, newest_first=not query.reads_forward, most=query.offset + query.limit + 1):
@@ -96,12 +107,10 @@ class Reading:
         return Extent(begin, (following - 1 if forward else following + 1, 0), more=True, returned=query.limit)
 
     def _key_at(self, position: int) -> int | None:
-        start, end = bounds(self.query, 0, self.query.after, None)
         return self.repository.key_at(
             self.instruments[0],
             self.query.interval,
-            None if start is None else instant(start),
-            None if end is None else instant(end),
+            *self._span(0, None),
             position=position,
             newest_first=not self.query.reads_forward,
         )
@@ -113,10 +122,30 @@ class Reading:
         )
         return (key or 0, 0)
 
-    def stream(self, extent: Extent) -> Iterator[Found]:
+    def stream(self, extent: Extent) -> Iterator[Piece]:
         """The bars of the page at ``extent``, read as they are taken, in the order that was asked for."""
-        question = replace(self.query, after=extent.begin)
-        return replace(self, query=question)._merged(extent.last, newest_first=not self.query.is_ascending, most=None)
+        reading = replace(self, query=replace(self.query, after=extent.begin))
+        newest_first = not self.query.is_ascending
+        if self._is_plain:
+            return map(Piece, reading._tables(extent.last, newest_first=newest_first, most=None))
+        return pieces(reading._merged(extent.last, newest_first=newest_first, most=None))
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether all bars come as they are stored, out of one series."""
+        return len(self.instruments) == 1 and self.query.fill == "none" and not self.forming
+
+    def _first(self, most: int) -> tuple[Piece, Document | None]:
+        """As many bars from where the page is read, and ``Page.known``."""
+        newest_first = not self.query.reads_forward
+        if not self._is_plain:
+            found = self._merged(None, newest_first=newest_first, most=most)
+            return Piece.of(list(itertools.islice(found, most))), None
+        start, end = self._span(0, None)
+        table, known = self.repository.table(
+            self.instruments[0], self.query.interval, start, end, limit=most, newest_first=newest_first
+        )
+        return Piece(table), known
 
     def _merged(self, last: Place | None, *, newest_first: bool, most: int | None) -> Iterator[Found]:
         streams = [
@@ -127,19 +156,29 @@ class Reading:
             return streams[0]
         return heapq.merge(*streams, key=_place, reverse=newest_first)
 
-    def _stream(self, position: int, last: Place | None, *, newest_first: bool, most: int | None) -> Iterator[Found]:
-        """The bars of one symbol, made-up and forming ones among them."""
-        query, instrument = self.query, self.instruments[position]
-        start, end = bounds(query, position, query.after, last)
-        rows = self.repository.rows(
-            instrument,
-            query.interval,
-            None if start is None else instant(start),
-            None if end is None else instant(end),
+    def _tables(
+        self, last: Place | None, *, newest_first: bool, most: int | None, position: int = 0
+    ) -> Iterator[Table]:
+        """What is stored of one symbol."""
+        return self.repository.tables(
+            self.instruments[position],
+            self.query.interval,
+            *self._span(position, last),
             limit=most,
             newest_first=newest_first,
             batch=self._batch(most),
         )
+
+    def _span(self, position: int, last: Place | None) -> tuple[datetime | None, datetime | None]:
+        start, end = bounds(self.query, position, self.query.after, last)
+        return None if start is None else instant(start), None if end is None else instant(end)
+
+    def _stream(self, position: int, last: Place | None, *, newest_first: bool, most: int | None) -> Iterator[Found]:
+        """The bars of one symbol, made-up and forming ones among them."""
+        query, instrument = self.query, self.instruments[position]
+        start, end = bounds(query, position, query.after, last)
+        tables = self._tables(last, newest_first=newest_first, most=most, position=position)
+        rows = (row for table in tables for row in table.rows())
         flagged: Iterator[tuple[Row, bool]] = zip(rows, itertools.repeat(False))
         if query.fill != "none":
             flagged = self._filling(instrument, start, end).fill(rows, most, newest_first=newest_first)

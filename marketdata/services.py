@@ -15,12 +15,13 @@ from domain.errors import StoreUnavailable
 from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata.announcing import announce
+from marketdata.bar_reader import BATCH
 from marketdata.documents import instant, seconds
 from marketdata.learning import note_asked
 from marketdata.ledger import CoverageLedger
 from marketdata.mongo import Document, database
 from marketdata.plan import PlannedRequest, SeriesPlan, plan_series
-from marketdata.repository import BATCH, BarRepository, SaveResult
+from marketdata.repository import BarRepository, SaveResult
 from marketdata.series import Series
 from marketdata.signals import bars_synced
 from marketdata.sync_results import Guard, SyncResult, Unguarded

@@ -4,8 +4,6 @@ import random
 
 import bson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from domain.bar import BarSource, BarState
 from domain.interval import Interval
@@ -43,28 +41,3 @@ def test_fields_in_another_order_or_of_another_number_type_are_read_by_name(seed
     random.Random(seed).shuffle(rest)
     rewritten = {"_id": fields["_id"]} | {name: fields[name] for name in rest} | {"c": 2}
     assert documents.decode(bson.encode(rewritten)) == documents.decode(document)
-
-
-PLAIN = {"state": BarState.FINAL, "source": BarSource.HISTORY, "trades": None}
-RARE = PLAIN | {"state": BarState.PROVISIONAL, "source": BarSource.STREAM, "trades": 12}
-times = st.integers(-(10**10), 10**11)
-values = st.floats(0, allow_infinity=False)
-
-
-@given(st.lists(st.tuples(st.sampled_from(["plain", "rare", "rewritten"]), times, values, values), max_size=12))
-def test_a_batch_reads_as_its_documents_do_one_by_one(parts):
-    batch = b""
-    for kind, time, price, volume in parts:
-        told = bar(
-            "10:00",
-            open=price,
-            high=price,
-            low=price,
-            close=price,
-            volume=volume,
-            **(RARE if kind == "rare" else PLAIN),
-        )
-        document = documents.encode(documents.key(7, Interval.M1, time), told, 1_000)
-        fields = bson.decode(document)
-        batch += bson.encode(fields | {"c": 2}) if kind == "rewritten" else document
-    assert list(documents.decode_all(batch)) == list(map(documents.decode, documents.split([batch])))

@@ -18,7 +18,7 @@ from django.core.management.base import CommandError
 from domain.errors import InvalidRequest
 from domain.instrument import Instrument
 from domain.interval import Interval
-from marketdata.columns import EXPORTED, Columns, Found, pieces
+from marketdata.columns import EXPORTED, Columns, Piece, written
 from marketdata.formats import WRITERS
 from marketdata.management.series import FAILED, MOMENTS, Asked, SeriesCommand
 from marketdata.mongo import database
@@ -85,8 +85,8 @@ exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted (no half-written file 
         def columns() -> Iterator[Columns]:
             nonlocal bars
             for instrument, interval in series:
-                rows = self.repository.rows(instrument, interval, *self.span)
-                for piece in pieces((Found(0, row) for row in rows), EXPORTED, [instrument], interval):
+                pieces = map(Piece, self.repository.tables(instrument, interval, *self.span))
+                for piece in written(pieces, EXPORTED, [instrument], interval):
                     bars += len(piece[0])
                     yield piece
                 shown.advance(1, f"{bars:,} bars")
