@@ -82,7 +82,7 @@ def test_before_a_calendar_begins_nothing_is_expected() -> None:
     assert found.bars == len(keys_of("XNYS", Interval.H1, first, first + 30 * DAY, first + 90 * DAY))
 
 
-@pytest.mark.parametrize(("interval", "bars"), [(Interval.D1, 60), (Interval.W1, 9), (Interval.MN1, 2)])
+@pytest.mark.parametrize(("interval", "bars"), [(Interval.D1, 60), (Interval.W1, 9), (Interval.MN1, 3)])
 def test_what_is_expected_may_begin_with_the_first_date_that_there_is(interval: Interval, bars: int) -> None:
     first = (1 - 719_163) * DAY
     found = expect(get_calendar("24/7"), interval, first, first + 60 * DAY, closed_by=first + 900 * DAY)
