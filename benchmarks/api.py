@@ -1,9 +1,10 @@
-"""Bars over HTTP: ours beside a serializer class and a bare view, interleaved in one run under the same server.
+"""Bars over HTTP: ours beside a serializer class and bare views, interleaved in one run under the same server.
 
 One connection asks one question at a time, round after round: 1,000 bars that were never asked for (from MongoDB), the
-same through serializer classes, the same bars again (from the cache), and bytes kept of them from a bare Django view
-behind the same sessions. Then what users wait for: every read route alone at its default limits, 100,000 bars as Arrow,
-and what 10,000 distinct ranges leave in Redis. ``python -m benchmarks.api [--quick]``.
+same through serializer classes, and from a view that only finds and writes them; bars asked for again (from the cache),
+and bytes kept of them from a bare Django view; all behind the same sessions. Then what users wait for: every read route
+alone at its default limits, 100,000 bars as Arrow, and what 10,000 distinct ranges leave in Redis.
+``python -m benchmarks.api [--quick]``.
 
 Servers: daphne, which ``make run`` starts, and gunicorn with threads for those who serve plain HTTP by WSGI.
 """
@@ -112,7 +113,7 @@ def page(number: int, limit: int = 1_000) -> str:
 
 
 class Race:
-    """The four contenders under one server."""
+    """The contenders under one server."""
 
     def __init__(self, server: Server, body_file: Path, first: int) -> None:
         self._server, self._number = server, first
@@ -133,6 +134,7 @@ class Race:
         turns = {
             "from MongoDB": f"{BARS}&{new}",
             "serializer class": f"/bench/serializer?symbols={CRYPTO}&interval=1m&{new}",
+            "find and write": f"/bench/plain?symbols={CRYPTO}&interval=1m&{new}",
             "cached": self._kept,
             "bare view": "/bench/bare",
         }
@@ -155,6 +157,7 @@ class Race:
             print(f"  {name:18} median {medians[name]:7.2f} ms   p95 {p95(times):7.2f} ms   server's CPU {cpu:6.2f} ms")
         for text, above, below, goal in (
             ("serializer class / from MongoDB", "serializer class", "from MongoDB", ">= 8"),
+            ("find and write / from MongoDB", "find and write", "from MongoDB", ">= 0.7"),
             ("cached / bare view", "cached", "bare view", "<= 1.5"),
         ):
             cpu = self.cpu[above] / max(self.cpu[below], 0.01)

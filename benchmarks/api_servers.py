@@ -1,17 +1,20 @@
-"""The application that ``benchmarks.api`` asks: ours, and beside it two views that are measured with it.
+"""The application that ``benchmarks.api`` asks: ours, and beside it three views that are measured with it.
 
 ``/bench/bare`` sends the bytes of the file that POCKETQUANT_VAR holds, behind the same middleware and sign-in;
-``/bench/serializer`` answers what ``/api/v1/bars`` does, written by serializer classes.
+``/bench/plain`` finds the same bars and writes them as they are; ``/bench/serializer`` answers what ``/api/v1/bars``
+does, written by serializer classes.
 """
 
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pocketquant.settings")
 import django
+import orjson
 from django.conf import settings
 
 settings.ROOT_URLCONF = "benchmarks.api_servers"
@@ -27,13 +30,18 @@ from rest_framework.request import Request  # noqa: E402
 from rest_framework.response import Response  # noqa: E402
 from rest_framework.views import APIView  # noqa: E402
 
+from domain.interval import Interval  # noqa: E402
 from marketdata.api import subject_of  # noqa: E402
+from marketdata.collections import BARS  # noqa: E402
 from marketdata.columns import columns  # noqa: E402
-from marketdata.documents import instant, seconds  # noqa: E402
+from marketdata.documents import SIGN, instant, key_range, seconds  # noqa: E402
 from marketdata.formats import JSON  # noqa: E402
+from marketdata.formats_text import JSON_OPTIONS  # noqa: E402
+from marketdata.mongo import database  # noqa: E402
 from marketdata.query_parameters import parse_query  # noqa: E402
 from marketdata.serializers import BarsMetaSerializer  # noqa: E402
 from pocketquant.urls import urlpatterns as ours  # noqa: E402
+from symbols.models import Symbol  # noqa: E402
 
 BODY = Path(settings.VAR_DIR) / "body.json"
 _bodies: dict[str, bytes] = {}
@@ -79,6 +87,33 @@ def bare(request: HttpRequest) -> HttpResponse:
     return HttpResponse(_bodies["body"], content_type="application/json")
 
 
-urlpatterns = [path("bench/bare", bare), path("bench/serializer", SerializerView.as_view()), *ours]
+def plain(request: HttpRequest) -> HttpResponse:
+    """What a view costs that only finds bars and writes them: no meta, no tag, no cache, no checks."""
+    start, end = (seconds(datetime.fromisoformat(request.GET[name])) for name in ("start", "end"))
+    symbol = Symbol.objects.with_code(request.GET["symbols"])
+    lower, upper = key_range(symbol.pk, Interval.parse(request.GET["interval"]), start, end)
+    found = database()[BARS].find({"_id": {"$gte": lower, "$lt": upper}}, sort={"_id": 1}, limit=1_000)
+    code = symbol.code
+    rows = [
+        {
+            "symbol": code,
+            "open_time": instant(int.from_bytes(bar["_id"][5:], "big") - SIGN),
+            "open": bar["o"],
+            "high": bar["h"],
+            "low": bar["l"],
+            "close": bar["c"],
+            "volume": bar["v"],
+        }
+        for bar in found
+    ]
+    return HttpResponse(orjson.dumps({"bars": rows}, option=JSON_OPTIONS), content_type="application/json")
+
+
+urlpatterns = [
+    path("bench/bare", bare),
+    path("bench/plain", plain),
+    path("bench/serializer", SerializerView.as_view()),
+    *ours,
+]
 asgi = get_asgi_application()
 wsgi = get_wsgi_application()
