@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
+from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -46,11 +47,15 @@ class BarsNegotiation(DefaultContentNegotiation):
     ) -> tuple[BaseRenderer, str]:
         renderers = list(renderers)
         asked = request.query_params.get("format")
-        if asked is None and request.headers.get("Accept", "*/*") in ("*/*", JSON.media_type):
+        if asked is None and request.headers.get("Accept", "").strip() in ("", "*/*", JSON.media_type):
             return renderers[0], JSON.media_type  # what nearly all ask for, without parsing it
         if asked is None:
-            chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
-            return chosen
+            # Django weighs `q=` (RFC 9110, 12.5.1), REST framework would not.
+            wanted = request._request.get_preferred_type([str(renderer.media_type) for renderer in renderers])
+            chosen = next((renderer for renderer in renderers if renderer.media_type == wanted), None)
+            if chosen is None:
+                raise NotAcceptable(available_renderers=renderers)
+            return chosen, chosen.media_type
         named = next((renderer for renderer in renderers if renderer.format == asked), renderers[0])
         return named, named.media_type
 

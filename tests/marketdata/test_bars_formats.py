@@ -207,6 +207,21 @@ def test_an_unchanged_answer_of_any_format_is_a_304_with_a_tag_of_its_own(reader
 
 
 @pytest.mark.parametrize(
+    ("accept", "name"),
+    [
+        ("application/json;q=0.5, text/csv", "csv"),
+        ("text/csv;q=0.1, application/*;q=0.2", "json"),
+        ("text/csv;q=0, */*", "json"),
+        ("", "json"),
+    ],
+)
+def test_of_several_media_types_the_one_that_is_wanted_most_is_given(reader, store, accept, name):
+    store(btc=[bar(0)])
+    answer = reader.get(URL, {"symbols": BTC, "interval": "1m"}, headers={"Accept": accept})
+    assert answer["Content-Type"].partition(";")[0] == MEDIA_TYPES[name]
+
+
+@pytest.mark.parametrize(
     ("known", "status"),
     [
         ("{tag}", 304),
