@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from django.dispatch import receiver
 from django_q.signals import post_spawn
 
 from marketdata.signals import split_found
 from symbols.signals import symbol_added
+
+if TYPE_CHECKING:
+    from domain.splits import Adjustment
 
 
 @receiver(symbol_added)
@@ -21,13 +25,13 @@ def start_first_sync(symbol: str, **kwargs: Any) -> None:
 
 
 @receiver(split_found)
-def fetch_again(symbol: str, **kwargs: Any) -> None:
+def fetch_again(symbol: str, split: Adjustment, **kwargs: Any) -> None:
     """One series was found to be split: the others are too, and all of what the provider tells is new."""
     from domain.errors import UnknownSymbol
     from marketdata import resyncs
 
     with contextlib.suppress(UnknownSymbol):  # removed meanwhile
-        resyncs.fetch_again(symbol)
+        resyncs.fetch_again(symbol, datetime.fromtimestamp(split.found_at, UTC))
 
 
 @receiver(post_spawn)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.utils import timezone
 
 from domain.interval import Interval
@@ -14,6 +14,7 @@ from marketdata import runs
 from marketdata.models import SyncItem, SyncRun
 from symbols.models import Symbol
 
+_ANSWERED = (SyncItem.State.COMPLETED, SyncItem.State.UP_TO_DATE, SyncItem.State.PARTIAL)
 _AT_ONCE = 500  # SQLite takes only so many parameters
 REFUSED_FOR = timedelta(hours=6)  # a symbol that its provider does not know is not asked for by itself
 
@@ -49,24 +50,29 @@ def _waiting(symbols: Collection[Symbol]) -> set[tuple[int, str]]:
     return {series for items in found for series in items.order_by().values_list("symbol", "interval")}
 
 
-def fetch_again(symbol_code: str) -> SyncRun | None:
-    """Order a run over all of a symbol's series that compares every bar of the provider's window.
+def fetch_again(symbol_code: str, found_at: datetime | None = None) -> SyncRun | None:
+    """Order a run that compares every bar of the provider's window, over a symbol's series whose split was found.
 
-    None if one is under way: what found the split in the first series will find it in the others. Raises UnknownSymbol.
+    Left out are those that are compared so anyway, or were since the split was ``found_at`` (None: now) or since the
+    run that it was first found for: the others find it in their turn. None if nothing is left. Raises UnknownSymbol.
     """
     symbol = Symbol.objects.with_code(symbol_code)
-    under_way = SyncItem.objects.filter(
-        symbol=symbol, run__state__in=SyncRun.UNFINISHED, run__missing_only=False, run__start=None, run__end=None
-    )
-    if symbol.status == Symbol.Status.RETIRED or under_way.exists():
+    if symbol.status == Symbol.Status.RETIRED:
         return None
-    run, _ = runs.start(
-        runs.Order(
-            series=[(symbol, interval) for interval in Interval],
-            missing_only=False,
-            kind=SyncRun.Kind.HEALING,
-            priority=SyncRun.Priority.SOON,
-        )
-    )
+    known = _compared(symbol, found_at or timezone.now())
+    series = [(symbol, interval) for interval in Interval if interval.value not in known]
+    if not series:
+        return None
+    order = runs.Order(series=series, missing_only=False, kind=SyncRun.Kind.HEALING, priority=SyncRun.Priority.SOON)
+    run, _ = runs.start(order)
     log.info("fetched_again", symbol=symbol_code, run=run.pk, reason="a split was found")
     return run
+
+
+def _compared(symbol: Symbol, since: datetime) -> set[str]:
+    whole = SyncItem.objects.filter(symbol=symbol, run__missing_only=False, run__start=None, run__end=None)
+    unfinished = Q(run__state__in=SyncRun.UNFINISHED)
+    first = whole.filter(unfinished, run__kind=SyncRun.Kind.HEALING).aggregate(at=Min("run__created_at"))["at"]
+    ended = Q(state__in=_ANSWERED, finished_at__gte=min(since, first or since))
+    found = whole.filter(ended | Q(unfinished, due_at__isnull=False))
+    return set(found.order_by().values_list("interval", flat=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 from msgspec.structs import replace
 
 from domain.interval import Interval
@@ -92,6 +93,20 @@ def test_all_series_of_the_symbol_are_fetched_again_once(bitcoin, repository, sp
     assert resyncs.fetch_again(BTC) is None
     runs.cancel(run)
     assert resyncs.fetch_again(BTC) is not None
+
+
+def test_a_split_found_while_one_series_is_compared_has_the_others_compared(bitcoin, repository, heard, split):
+    SyncRun.objects.all().delete()
+    now = timezone.now()
+    order = runs.Order(series=[(bitcoin, Interval.H1), (bitcoin, Interval.D1)], missing_only=False)
+    by_hand, _ = runs.start(order)  # in which a split is found
+    by_hand.items.filter(interval="1d").update(state="up_to_date", due_at=None, finished_at=now - timedelta(hours=1))
+    run = resyncs.fetch_again(BTC, now)
+    assert set(run.items.values_list("interval", flat=True)) == {one.value for one in Interval} - {"1h"}
+    done = {"state": "completed", "due_at": None, "finished_at": timezone.now()}
+    run.items.filter(interval="1m").update(**done)
+    by_hand.items.filter(interval="1h").update(**done)
+    assert resyncs.fetch_again(BTC, timezone.now()) is None  # each that finds it in its turn orders nothing more
 
 
 def test_the_window_is_the_providers_truth_after_that(bitcoin, repository, mongo_database, split):
