@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from domain.errors import InvalidRequest, UnknownSymbol
 from domain.interval import Interval
-from symbols.models import Symbol
+from providers import provider_names
+from symbols.models import Exchange, Symbol
 from symbols.services import normal_code
 
 # Fields of the registry by which symbols may be chosen; several values of one mean "or".
@@ -17,10 +18,12 @@ MOST_SERIES = 130_000
 def chosen_symbols(codes: Sequence[str], filters: Mapping[str, Sequence[str]]) -> list[Symbol]:
     """Symbols by their codes, or all that a filter lets through; in the order of their codes, none of them retired.
 
-    Raises UnknownSymbol that names all that are not registered, InvalidRequest where nothing is chosen.
+    Raises UnknownSymbol that names all that are not registered, InvalidRequest where nothing is chosen, or by a word
+    that means nothing.
     """
     if not codes and not any(filters.values()):
         raise InvalidRequest("choose symbols, or a filter such as exchange")
+    _check_words(filters)
     found = Symbol.objects.active()
     for name, values in filters.items():
         if values:
@@ -36,6 +39,19 @@ def chosen_symbols(codes: Sequence[str], filters: Mapping[str, Sequence[str]]) -
         let_through = set(found.values_list("code", flat=True))
         wanted = [code for code in wanted if code in let_through]
     return [by_code[code] for code in wanted if by_code[code].status != Symbol.Status.RETIRED]
+
+
+def _check_words(filters: Mapping[str, Sequence[str]]) -> None:
+    """What is mistyped must not pass for what is up to date. (Types are whatever providers say.)"""
+    known: dict[str, Callable[[], Iterable[str]]] = {
+        "exchange": lambda: Exchange.objects.values_list("code", flat=True),
+        "provider": provider_names,
+        "status": lambda: Symbol.Status.values,
+    }
+    for name, values in filters.items():
+        words = sorted(known[name]()) if values and name in known else values
+        if wrong := [value for value in values if value not in words]:
+            raise InvalidRequest(f"filter {name}: {wrong[0][:40]!r} is none of {', '.join(words[:20])}")
 
 
 def with_codes(codes: Sequence[str]) -> Iterable[Symbol]:

@@ -55,6 +55,14 @@ def test_symbols_are_chosen_by_a_filter_over_the_registry(editor):
     assert post(editor, {"symbols": [BTC, BTC.lower()], "intervals": ["1h"]}).json()["series"] == 1
 
 
+@pytest.mark.parametrize(("name", "known"), [("exchange", "DEMO"), ("provider", "demo"), ("status", "active")])
+def test_a_filter_of_a_word_that_means_nothing_is_no_sync_of_nothing(editor, name, known):
+    answer = post(editor, {"filter": {name: [known, "DEMOO"]}})
+    assert answer.status_code == 400
+    assert f"filter {name}: 'DEMOO' is none of " in answer.json()["detail"]
+    assert known in answer.json()["detail"]
+
+
 def test_a_dry_run_shows_the_plan_and_starts_nothing(editor, settings):
     settings.DEMO_MARKET_URL = "ws://127.0.0.1:9/socket.io/websocket"  # discard: nobody listens
     body = {"symbols": [BTC], "intervals": ["1h"], "start": "2026-11-05", "end": "2026-11-06", "dry_run": True}
