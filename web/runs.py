@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from django.db.models import Case, Count, Min, Value, When
+from django.db.models import Case, Count, F, Min, Value, When
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from domain.interval import Interval
-from marketdata.models import SyncItem, SyncRun
+from marketdata.models import ProviderPace, SyncItem, SyncRun
 from marketdata.runs_summary import Progress
 from marketdata.sync_rendering import run_values
 from web.intervals import interval_choice
@@ -123,6 +124,19 @@ def run_title(run: SyncRun) -> str:
     spans = ngettext("%(count)d interval", "%(count)d intervals", found["intervals"]) % {"count": found["intervals"]}
     one = interval_choice(Interval.parse(found["interval"])).label
     return f"{found['symbol'] if found['symbols'] == 1 else many} · {one if found['intervals'] == 1 else spans}"
+
+
+def trouble_of(run: SyncRun) -> SyncItem | None:
+    """What to say of a run that fails: of its failed series the one that is tried again first; None if none failed."""
+    failed = run.items.filter(state=SyncItem.State.ERROR).select_related("symbol")
+    return failed.order_by(F("due_at").asc(nulls_last=True), "position", "id").first()
+
+
+def paused_now() -> list[ProviderPace]:
+    """Providers that are left alone for now, as they did not answer or limit us, while something is wanted of them."""
+    now = timezone.now()
+    wanted = SyncItem.objects.open().filter(run__state=SyncRun.State.RUNNING).order_by().values("provider")
+    return list(ProviderPace.objects.filter(paused_until__gt=now, provider__in=wanted).order_by("provider"))
 
 
 def state_filters(progress: Progress, chosen: str) -> list[StateFilter]:

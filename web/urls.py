@@ -5,12 +5,14 @@ from __future__ import annotations
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from web.views import about, chart, coverage, search, sync
+from web.views import about, chart, coverage, gaps, search, sync
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="chart-home"), name="home"),
     path("about/", about.about, name="about"),
     path("coverage/", coverage.matrix, name="coverage-page"),
+    path("coverage/gaps/", gaps.overview, name="gaps-page"),
+    path("coverage/gaps/fill/", gaps.fill, name="gaps-fill"),
     path("coverage/<path:code>/fill/", coverage.fill, name="coverage-fill"),
     path("coverage/<path:code>", coverage.series, name="coverage-series"),
     path("sync/", sync.overview, name="sync-overview"),

@@ -35,7 +35,7 @@ class SyncPage {
   /** Parts of the page that look different now. */
   async #renew(runs, last) {
     const signatures = {
-      state: JSON.stringify([...runs, ...last].map((run) => [run.id, run.state, run.started_at, run.reason, run.items_by_state.error > 0, run.items_by_state.partial > 0])),
+      state: JSON.stringify([...runs, ...last].map((run) => [run.id, run.state, run.started_at, run.reason, run.next_try_at, run.items_by_state.error > 0, run.items_by_state.partial > 0])),
       items: JSON.stringify(this.isList ? 0 : runs.map((run) => [run.items_by_state, run.inserted])),
     };
     const changed = Object.keys(signatures).filter((kind) => signatures[kind] !== this.#signatures[kind]);

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from domain.interval import Interval
 from marketdata.collections import BARS
-from marketdata.models import SyncItem, SyncRun
+from marketdata.models import ProviderPace, SyncItem, SyncRun
 from marketdata.repository import BarRepository
 from marketdata.schedules import make_schedules
 from providers.demo import demo_instruments
@@ -43,7 +43,7 @@ def hours(reader, mongo_database):
 
 def test_the_matrix_shows_shares_gaps_and_what_was_never_asked_for(reader, hours):
     page = reader.get("/coverage/").content.decode()
-    assert page.count('data-shade="') == Symbol.objects.active().count() * 13
+    assert page.partition("</table>")[0].count('data-shade="') == Symbol.objects.active().count() * 13
     assert 'class="cell is-gap" data-shade="h3"' in page
     assert "97 of 100 bars, 3 missing" in page or "97 of 99 bars" in page
     assert 'data-shade="never"' in page
@@ -162,10 +162,56 @@ def test_a_schedule_tells_of_its_last_run(reader):
     assert "Done" in row
 
 
+def test_a_run_that_fails_says_what_happened_and_what_happens_next(reader):
+    reader.post("/sync/start/", {"symbols": BTC, "interval": ["1h", "1d"], "start": "1"})
+    run, later = SyncRun.objects.get(kind=SyncRun.Kind.MANUAL), timezone.now() + timedelta(minutes=3)
+    SyncRun.objects.exclude(pk=run.pk).delete()
+    run.items.update(state="error", due_at=None, reason="refused")
+    run.items.filter(interval="1d").update(due_at=later, reason="cannot connect")
+    ProviderPace.objects.create(provider="demo", paused_until=later, reason="no answer in 30 s")
+    for path in ("/sync/", f"/sync/{run.pk}/"):
+        page = reader.get(path).content.decode()
+        assert f"{BTC} 1d: cannot connect. Next try {later:%Y-%m-%d %H:%M} UTC." in page
+    assert (
+        f"demo is left alone until {later:%Y-%m-%d %H:%M} UTC: no answer in 30 s."
+        in reader.get("/sync/").content.decode()
+    )
+    run.items.update(due_at=None)
+    assert "It is not tried again by itself." in reader.get(f"/sync/{run.pk}/").content.decode()
+    assert "is left alone" not in reader.get("/sync/").content.decode()  # nothing waits for it
+
+
+def test_gaps_are_listed_and_filled_all_at_once(reader, hours):
+    page = reader.get("/coverage/gaps/").content.decode()
+    assert "3 bars are missing, in 1 series. The first can be had until " in page
+    assert page.count(f'action="/coverage/{BTC}/fill/"') == 2
+    answer = reader.post("/coverage/gaps/fill/")
+    run = SyncRun.objects.get(kind=SyncRun.Kind.MANUAL)
+    assert answer.headers["Location"] == f"/sync/{run.pk}/"
+    assert [(item.symbol.code, item.interval) for item in run.items.all()] == [(BTC, "1h")]
+    assert "List what is missing" in reader.get("/coverage/").content.decode()
+
+
+def test_a_gap_that_cannot_be_had_any_more_has_no_button(reader, mongo_database):
+    instrument = Symbol.objects.with_code(BTC).instrument()
+    old = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(days=30)
+    minutes = [bar(0, instrument=instrument, open_time=old + timedelta(minutes=n)) for n in (0, 2)]
+    BarRepository(mongo_database).save(instrument, Interval.M1, minutes)
+    page = reader.get("/coverage/gaps/").content.decode()
+    assert "2 gaps can no longer be filled from their provider." in page
+    assert (page.count("not any more"), page.count(f'action="/coverage/{BTC}/fill/"')) == (2, 1)
+
+
+def test_without_gaps_nothing_is_listed_or_started(reader):
+    assert "Nothing is missing of what is stored." in reader.get("/coverage/gaps/").content.decode()
+    assert reader.post("/coverage/gaps/fill/").headers["Location"] == "/coverage/gaps/"
+    assert not SyncRun.objects.filter(kind=SyncRun.Kind.MANUAL).exists()
+
+
 def test_strangers_see_nothing(client):
-    for path in ("/coverage/", f"/coverage/{BTC}", "/sync/", "/sync/1/"):
+    for path in ("/coverage/", "/coverage/gaps/", f"/coverage/{BTC}", "/sync/", "/sync/1/"):
         assert client.get(path).status_code == 302
-    for path in (f"/coverage/{BTC}/fill/", "/sync/start/", "/sync/1/cancel/"):
+    for path in (f"/coverage/{BTC}/fill/", "/coverage/gaps/fill/", "/sync/start/", "/sync/1/cancel/"):
         assert client.post(path).status_code in (302, 403)
 
 

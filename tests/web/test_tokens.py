@@ -23,6 +23,10 @@ ON_TINTS = (
     ("--panel-bg", "--up"),  # the label of the last price
     ("--panel-bg", "--down"),
     ("--text", "--accent-bg"),
+    ("--text", "--h1"),  # figures of the coverage matrix
+    ("--text", "--h2"),
+    ("--text", "--h3"),
+    ("--on-accent", "--h4"),
 )
 LINES = ("--ctl", "--i1", "--i2", "--i3")
 

@@ -60,6 +60,7 @@ def matrix(request: HttpRequest) -> HttpResponse:
         for each in found:
             rows.setdefault(each.symbol.pk, (each.symbol, []))[1].append(_cell(each))
         context["rows"] = list(rows.values())
+        context["missing"] = any(cell.is_gap for _, cells in context["rows"] for cell in cells)
     except StoreUnavailable as error:
         context["away"] = str(error)
     return render(request, "web/coverage.html", context)
@@ -114,7 +115,8 @@ def _details(symbol: Symbol, interval: Interval, *, verifies: bool) -> dict[str,
         "cell": _cell(found),
         "holes": [(instant(hole.start), instant(hole.end - 1), hole) for hole in found.coverage.holes],
         "can_fill": any(hole.recoverable_until or not hole.detail for hole in found.coverage.holes) or not found.series,
-        "strip": [_strip(day) for day in days],
+        "strip": (shown := [_strip(day) for day in days]),
+        "strip_ends": (shown[0].date, shown[-1].date) if shown else None,
         "fidelity": next(iter(fidelity_values([symbol], [interval])), None),
         "verified": verifies,
     }

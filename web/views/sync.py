@@ -19,13 +19,13 @@ from domain.errors import Conflict, InvalidRequest, StoreUnavailable, UnknownSym
 from marketdata import runs
 from marketdata.models import SyncItem, SyncRun
 from marketdata.runs_estimate import estimated_seconds
-from marketdata.runs_summary import progress_of
+from marketdata.runs_summary import Progress, progress_of
 from marketdata.schedules import RECONCILE, about, calendars_in_use
 from marketdata.sync_orders import chosen_symbols, series_of
 from marketdata.sync_plans import plans
 from web.intervals import interval_choices
 from web.problems import problem_page
-from web.runs import BY_URGENCY, STATE_WORDS, run_row, run_title, state_filters
+from web.runs import BY_URGENCY, STATE_WORDS, paused_now, run_row, run_title, state_filters, trouble_of
 from web.schedule_words import schedule_words
 
 _RUNS_SHOWN = 15
@@ -63,7 +63,10 @@ def _overview(number: str | None = None, *, shows_idle: bool = False) -> dict[st
         "idle": known.idle().count(),
         "shows_idle": shows_idle,
         "runs": [run_row(run, progress[run.pk]) for run in page.object_list],
-        "cards": [run_row(run, progress[run.pk]) | {"title": run_title(run)} for run in cards],
+        "cards": [
+            run_row(run, progress[run.pk]) | {"title": run_title(run), "trouble": trouble_of(run)} for run in cards
+        ],
+        "pauses": paused_now(),
         "unfinished": unfinished.count(),
         "next_sync": next((row.next_run for row in schedules if row.func != RECONCILE), None),
         "schedules": [
@@ -72,6 +75,10 @@ def _overview(number: str | None = None, *, shows_idle: bool = False) -> dict[st
         ],
         "intervals": interval_choices(),
     }
+
+
+def _card(run: SyncRun, progress: Progress) -> dict[str, Any]:
+    return run_row(run, progress) | {"title": run_title(run), "trouble": trouble_of(run)}
 
 
 def _last_run(schedule: Schedule) -> SyncRun | None:
@@ -92,7 +99,7 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
     progress = progress_of([run.pk])[run.pk]
     context = {
         "place": "sync",
-        "row": run_row(run, progress) | {"title": run_title(run)},
+        "row": _card(run, progress),
         "state": state,
         "filters": state_filters(progress, state),
         "page": page,
