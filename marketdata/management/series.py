@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -64,7 +66,8 @@ class SeriesCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.json, self.quiet, self.now = options["json"], options["quiet"], timezone.now()
         try:
-            self.run(Asked(self._symbols(options), self._intervals(options), *self._range(options), options))
+            with _logs_from(logging.ERROR if self.quiet else logging.WARNING):
+                self.run(Asked(self._symbols(options), self._intervals(options), *self._range(options), options))
         except (InvalidRequest, UnknownSymbol) as error:
             raise CommandError(str(error), returncode=WRONG_USE) from error
         except (PocketQuantError, OSError) as error:
@@ -97,3 +100,16 @@ class SeriesCommand(BaseCommand):
     def say(self, text: str) -> None:
         if not self.quiet:
             self.stderr.write(text)
+
+
+@contextmanager
+def _logs_from(level: int) -> Iterator[None]:
+    """Of what services log, only this and graver: the command tells the rest in words. LOG_LEVEL=DEBUG shows all."""
+    log = logging.getLogger("marketdata")
+    before = log.level
+    if not log.isEnabledFor(logging.DEBUG):
+        log.setLevel(level)
+    try:
+        yield
+    finally:
+        log.setLevel(before)

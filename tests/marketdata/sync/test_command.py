@@ -57,6 +57,12 @@ def test_the_command_prints_one_object_a_series(bitcoin, repository):
     assert OrmQ.objects.count() == 0  # nothing was left to the workers
 
 
+def test_words_are_for_people_and_logs_do_not_say_them_again(bitcoin, caplog):
+    with caplog.at_level("INFO"):
+        run(BTC, "--interval", "1h", "--start", "-1d", "--quiet")
+    assert [record for record in caplog.records if record.name.startswith("marketdata")] == []
+
+
 def test_the_command_tells_people_what_it_did_and_again_that_there_was_nothing(bitcoin):
     rows, words = run(BTC, "--interval", "1h", "--start", "2026-11-05", "--end", "2026-11-06")
     assert rows == []
