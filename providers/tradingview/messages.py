@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable
+from math import isfinite, trunc
 from typing import Annotated, Any
 
 import msgspec
@@ -23,7 +24,7 @@ _ALPHABET = string.ascii_letters + string.digits
 # Values out of bounds make the typed decoder refuse; they are then read one by one and taken for "no value".
 _Price = Annotated[float, msgspec.Meta(gt=-_MAX_PRICE, lt=_MAX_PRICE)] | UnsetType | None
 _Volume = Annotated[float, msgspec.Meta(ge=0, le=_MAX_VOLUME)] | UnsetType | None
-_Time = Annotated[float, msgspec.Meta(gt=0, lt=_MAX_TIME)] | UnsetType | None
+_Time = Annotated[int, msgspec.Meta(gt=0, lt=_MAX_TIME)] | UnsetType | None  # whole seconds
 
 
 class TradeFields(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -133,7 +134,9 @@ def parse_quote(payload: bytes) -> tuple[str, QuoteData]:
 
 
 def _sane(name: str, value: object) -> object:
-    """``value`` if it may stand in field ``name``, else None."""
+    """``value`` if it may stand in field ``name``, else None; of a time with a fraction the second counts."""
+    if name == "lp_time" and isinstance(value, float) and isfinite(value):
+        value = trunc(value)
     try:
         return msgspec.convert({name: value}, QuoteFields) and value
     except msgspec.ValidationError:

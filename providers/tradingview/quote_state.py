@@ -47,7 +47,7 @@ class QuoteState:
 
     def __init__(self, instrument: Instrument) -> None:
         self.price: float | None = None
-        self.second: float | None = None
+        self.second: int | None = None
         self.total: float | None = None
         self._total_before: int | None = None  # the last running volume of an earlier subscription
         self._gap_from: float | None = None  # the time of its last price
@@ -79,7 +79,7 @@ class QuoteState:
     def quote(self) -> Quote:
         """The merged state."""
         volume = None if self.total is None else self.total / self._lots_per_unit
-        time_ns = int(self.second or 0) * _SECOND_NS
+        time_ns = (self.second or 0) * _SECOND_NS
         return Quote(
             self._symbol,
             time_ns,
@@ -122,7 +122,7 @@ class QuoteState:
         price, second = fields.lp, fields.lp_time
         if second is not UNSET and second != self.second:
             self.second = second
-            self._second_key = trunc(second or 0) * _KEYS_A_SECOND
+            self._second_key = (second or 0) * _KEYS_A_SECOND
             if price is UNSET:
                 price = self.price
             else:
@@ -197,14 +197,14 @@ class QuoteState:
                 self.delay_seconds = delay
                 self._tell(FeedEventKind.DELAYED, now_ns, events, reason=f"update mode {fields.update_mode}")
 
-    def _move_to(self, second: float | None) -> None:
+    def _move_to(self, second: int | None) -> None:
         self.second = second
-        self._second_key = trunc(second or 0) * _KEYS_A_SECOND
+        self._second_key = (second or 0) * _KEYS_A_SECOND
 
     def _total_of(self, volume: float | UnsetType | None) -> int | None:
         return to_lots(volume, self._lots_per_unit) if isinstance(volume, float) and self.has_volume else None
 
-    def _second_of(self, fields: TradeFields) -> float | None:
+    def _second_of(self, fields: TradeFields) -> int | None:
         """The time of the price once ``fields`` are merged."""
         return self.second if fields.lp_time is UNSET else fields.lp_time
 

@@ -50,7 +50,8 @@ class SymbolQuote(QuoteState):
 
     def baseline(self) -> Baseline:
         """Where this symbol stands; while its snapshot is not whole, where its last subscription stood."""
-        total, second = self.total, self.second
+        total: float | None = self.total
+        second: float | None = self.second
         if self._total_before is not None:
             total, second = self._total_before, self._gap_from
         return Baseline(
@@ -94,7 +95,7 @@ class SymbolQuote(QuoteState):
 
     def is_behind(self, fields: QuoteFields) -> bool:
         """Whether a fresh answer of the provider knows of a trade that we were not told."""
-        if isinstance(fields.lp_time, float) and fields.lp_time > (self.second or 0):
+        if isinstance(fields.lp_time, int) and fields.lp_time > (self.second or 0):
             return True
         total = self._total_of(fields.volume)
         return total is not None and total > (self.total or 0)
@@ -120,14 +121,14 @@ class SymbolQuote(QuoteState):
         total = self._total_of(fields.volume)
         return (
             (isinstance(fields.lp, float) and fields.lp != self.price)
-            or (isinstance(fields.lp_time, float) and fields.lp_time != self.second)
+            or (isinstance(fields.lp_time, int) and fields.lp_time != self.second)
             or (total is not None and self.total is not None and total != self.total)
         )
 
     def _is_first_trade(self, fields: QuoteFields) -> bool:
         """Whether the first price after a snapshot without one is a trade of now rather than an old price."""
-        is_priced = isinstance(fields.lp, float) and isinstance(fields.lp_time, float)
-        return is_priced and fields.lp_time >= self._since  # type: ignore[operator]  # a float, as just checked
+        is_priced = isinstance(fields.lp, float) and isinstance(fields.lp_time, int)
+        return is_priced and fields.lp_time >= self._since  # type: ignore[operator]  # a number, as just checked
 
     def _absorb(self, fields: QuoteFields, now_ns: int, events: list[StreamEvent]) -> None:
         if fields.lp is not UNSET:

@@ -185,6 +185,12 @@ def test_volume_that_is_first_said_later_is_a_baseline():
 # Trades
 
 
+def test_of_a_time_with_a_fraction_the_second_counts():
+    feed = ready()
+    assert ticks(feed.update(lp=101.0, lp_time=T + 1.0, volume=1002)) == [(T + 1, 101.0, 2)]
+    assert ticks(feed.update(lp=102.0, lp_time=T + 2.75, volume=1003)) == [(T + 2, 102.0, 1)]
+
+
 def test_volume_growth_is_the_size_of_a_trade():
     feed = ready()
     assert ticks(feed.update(lp=101.0, lp_time=T + 1, volume=1002.5)) == [(T + 1, 101.0, 2.5)]
