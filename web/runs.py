@@ -4,6 +4,7 @@ the same cases in its tests (``tests/web/run_cases.json``)."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db.models import Case, Count, F, Min, Value, When
@@ -73,8 +74,19 @@ def run_row(run: SyncRun, progress: Progress) -> dict[str, Any]:
             "is_finished": run.is_finished,
             "words": _("Waiting") if is_waiting else _RUN_WORDS[SyncRun.State(run.state)],
             "origin": _origin(run, values["requested_by"]),
+            "outcome": run.reason or _outcome(values),
         }
     )
+
+
+def _outcome(values: Mapping[str, Any]) -> str:
+    """What came of a run that has ended, beside its new bars."""
+    facts, replaced = facts_of(values), values["replaced"]
+    told = [facts["failed"], facts["partial"]]
+    if replaced:
+        words = ngettext("%(bars)s bar confirmed or corrected", "%(bars)s bars confirmed or corrected", replaced)
+        told.append(words % {"bars": whole(replaced)})
+    return ", ".join(filter(None, told)) if values["finished_at"] else ""
 
 
 def _origin(run: SyncRun, who: str | None) -> str:
@@ -126,10 +138,23 @@ def run_title(run: SyncRun) -> str:
     return f"{found['symbol'] if found['symbols'] == 1 else many} · {one if found['intervals'] == 1 else spans}"
 
 
-def trouble_of(run: SyncRun) -> SyncItem | None:
-    """What to say of a run that fails: of its failed series the one that is tried again first; None if none failed."""
+class Trouble(NamedTuple):
+    """Of a run's failed series the one that is tried again first; ``next_try`` None: none is, by itself."""
+
+    item: SyncItem
+    next_try: datetime | None
+
+
+def trouble_of(run: SyncRun) -> Trouble | None:
+    """None if nothing failed."""
     failed = run.items.filter(state=SyncItem.State.ERROR).select_related("symbol")
-    return failed.order_by(F("due_at").asc(nulls_last=True), "position", "id").first()
+    item = failed.order_by(F("due_at").asc(nulls_last=True), "position", "id").first()
+    if item is None:
+        return None
+    if item.due_at is None:
+        return Trouble(item, None)
+    pace = ProviderPace.objects.filter(provider=item.provider, paused_until__gt=item.due_at).first()
+    return Trouble(item, (pace and pace.paused_until) or item.due_at)
 
 
 def paused_now() -> list[ProviderPace]:
