@@ -86,6 +86,8 @@ class _Finder:
         self.found: dict[str, int] = {}
         self._spoken_for: set[int] = set()
         self.problems: list[str] = []
+        if price and not any(name.startswith(self._prefix) for name in names):
+            self.problems.append(f"--price {price}: the file has no column {self._prefix}open or the like")
         for name in sorted({name for name in names if names.count(name) > 1}):
             self.problems.append(f"column {name!r} is there {names.count(name)} times")
 
@@ -133,7 +135,7 @@ class _Finder:
             if text not in self.problems:
                 self.problems.append(text)
             return
-        written = self._written[place]
+        written = self._written[place][:40]
         self.problems.append(
             f"unknown column {written!r}{_nearest(name, [*_NAMES, *_TIMES])}: "
             f"--ignore-column {written} leaves it aside, --column FIELD={written} gives it a meaning"

@@ -32,8 +32,8 @@ class Command(SeriesCommand):
   manage.py export_bars NASDAQ:AAPL BINANCE:BTCUSDT --output bars.parquet
   manage.py export_bars --exchange NASDAQ --output exports/      a file for each series
 
-Every bar comes with its trades, state, source and whether it is partial; `manage.py import_bars FILE` reads it back.
-The name tells the format (.csv .csv.gz .ndjson .parquet .arrow), or --format does.
+Every bar comes with its trades, state, source and whether it is partial; `manage.py import_bars FILE` reads CSV and
+Parquet back. The name tells the format (.csv .csv.gz .ndjson .parquet .arrow), or --format does.
 {MOMENTS}
 exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted (no half-written file is left).
 """
@@ -76,7 +76,9 @@ exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted (no half-written file 
         path.parent.mkdir(parents=True, exist_ok=True)
         with _draft_of(path) as file:
             bars = self._write(file, kind, series, shown)
-        if self.json:
+        if not self.json:
+            shown.say(f"{path}: {bars:,} bars of {len(series):,} series")
+        else:
             self.print_json([{"file": str(path), "series": len(series), "bars": bars}])
 
     def _write(self, file: IO[bytes], kind: str, series: Sequence[tuple[Instrument, Interval]], shown: Progress) -> int:

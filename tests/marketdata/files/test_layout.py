@@ -60,6 +60,11 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     assert "--ignore-column volum: the file has no such column" in text
 
 
+def test_a_price_that_the_file_does_not_have_is_no_choice() -> None:
+    with pytest.raises(InvalidRequest, match="--price ask: the file has no column ask_open"):
+        find_layout(["time", "open", "high", "low", "close"], price="ask")
+
+
 def test_a_missing_price_is_named() -> None:
     with pytest.raises(InvalidRequest, match="no column for low"):
         find_layout(["time", "open", "high", "close"])
