@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable
 
 import structlog
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from domain.interval import Interval
 from marketdata import reconcile as reconciling
 from marketdata import runs, schedules
 from marketdata.models import SyncItem, SyncRun
+from marketdata.sync_pace import silent_providers
 from symbols.models import Symbol
 
 log = structlog.get_logger(__name__)
@@ -56,15 +58,19 @@ def reconcile(planned: str | None = None) -> str:
 def _sync(what: str, symbols: Callable[[], Iterable[Symbol]], planned: str | None) -> str:
     key = f"{what} {planned}" if planned else None
     open_items = SyncItem.objects.open().filter(run__kind=SyncRun.Kind.SCHEDULE, run__fingerprint=what)
-    earlier = open_items.exclude(state=SyncItem.State.ERROR).select_related("run").order_by("run_id").first()
+    # What failed is tried again by the run in which it failed, as is what waits for a provider that does not answer:
+    # neither holds up the others.
+    stuck = Q(state=SyncItem.State.ERROR) | Q(state=SyncItem.State.PENDING, provider__in=silent_providers())
+    in_order = open_items.select_related("run").order_by("run_id")
+    earlier = in_order.exclude(stuck).first()
     if earlier is not None and (key is None or earlier.run.idempotency_key != key):
         return _skip(what, earlier.run, key)
-    # What failed is tried again by the run in which it failed, and holds nobody up.
-    failed = set(open_items.filter(state=SyncItem.State.ERROR).values_list("symbol", "interval"))
+    waiting = set(open_items.filter(stuck).values_list("symbol", "interval"))
     wanted = [(symbol, interval) for symbol in symbols() for interval in Interval]
-    series = [(symbol, interval) for symbol, interval in wanted if (symbol.pk, interval.value) not in failed]
+    series = [(symbol, interval) for symbol, interval in wanted if (symbol.pk, interval.value) not in waiting]
     if not series:
-        return "nothing to sync"
+        last = in_order.first()
+        return _skip(what, last.run, key) if wanted and last else "nothing to sync"
     order = runs.Order(series=series, kind=SyncRun.Kind.SCHEDULE, idempotency_key=key, fingerprint=what)
     run, is_new = runs.start(order)
     return f"run {run.pk}: {len(series)} series" if is_new else f"run {run.pk} was made before"

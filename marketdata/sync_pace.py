@@ -72,5 +72,10 @@ class Pace:
         )
 
 
+def silent_providers() -> set[str]:
+    """Those that did not answer, or limited us, when they were asked last: paused, or to be tried with one series."""
+    return set(ProviderPace.objects.filter(failures__gt=0).values_list("provider", flat=True))
+
+
 def paused_providers(now: datetime) -> set[str]:
     return set(ProviderPace.objects.filter(paused_until__gt=now).values_list("provider", flat=True))

@@ -15,7 +15,7 @@ from django_q.scheduler import scheduler
 from domain.instrument import Instrument
 from domain.interval import Interval
 from marketdata import runs, scheduled, schedules
-from marketdata.models import MadeSchedule, SyncItem, SyncRun
+from marketdata.models import MadeSchedule, ProviderPace, SyncItem, SyncRun
 from symbols.models import Symbol
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)  # a Wednesday, the day before Thanksgiving
@@ -249,6 +249,31 @@ def test_one_failing_series_does_not_hold_up_the_next_turn(stock):
     assert scheduled.sync_all(planned=(NOW + timedelta(hours=6)).isoformat()).endswith("25 series")
     newest = SyncRun.objects.latest("id")
     assert not newest.items.filter(symbol=failed.symbol, interval=failed.interval).exists()
+
+
+def test_a_provider_that_does_not_answer_does_not_hold_up_the_others(stock):
+    scheduled.sync_all(planned=NOW.isoformat())
+    items = SyncItem.objects.all()
+    items.update(state=SyncItem.State.UP_TO_DATE, due_at=None)
+    items.filter(interval="1h").update(state=SyncItem.State.PENDING, due_at=timezone.now(), provider="tradingview")
+    pace = ProviderPace.objects.create(provider="tradingview", failures=3)  # its pause is over, so one is to be tried
+    later = (NOW + timedelta(hours=6)).isoformat()
+    assert scheduled.sync_all(planned=later).endswith("24 series")
+    newest = SyncRun.objects.latest("id")
+    assert not newest.items.filter(interval="1h").exists()
+    assert scheduled.sync_all(planned=later) == f"run {newest.pk} was made before"
+    newest.items.update(state=SyncItem.State.UP_TO_DATE, due_at=None)
+    pace.failures = 0  # it answers
+    pace.save()
+    assert scheduled.sync_all(planned=(NOW + timedelta(hours=12)).isoformat()).startswith("skipped: ")
+
+
+def test_a_turn_of_which_everything_waits_for_a_provider_is_skipped_and_says_so(stock):
+    scheduled.sync_all(planned=NOW.isoformat())
+    ProviderPace.objects.create(provider="demo", failures=3)
+    later = (NOW + timedelta(hours=6)).isoformat()
+    assert scheduled.sync_all(planned=later).endswith("is still running")
+    assert scheduled.sync_all(planned=later).endswith("was made before")
 
 
 def test_schedulers_of_several_clusters_queue_a_turn_once(stock):
