@@ -7,6 +7,8 @@ PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 UV_VERSION := 0.13.9
 JOBS ?= 2
+# What is compiled is kept, whatever the machine's environment says: a run starts six programs, the tests hundreds.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint bench fuzz chaos screenshots clean lock
