@@ -201,13 +201,14 @@ class MadeSchedule(models.Model):
 class ProviderPace(models.Model):
     """How hard a provider may be asked now, learned by all workers together.
 
-    ``concurrency`` series are asked for at once by each chunk of work; until ``paused_until`` none is. ``failures``
-    counts pauses in a row.
+    ``concurrency`` series are asked for at once by each chunk of work; until ``paused_until`` none is, which it asked
+    for itself if ``is_limited``. ``failures`` counts pauses in a row.
     """
 
     provider = models.CharField(max_length=32, primary_key=True)
     concurrency = models.PositiveSmallIntegerField(default=4)
     paused_until = models.DateTimeField(null=True, blank=True)
+    is_limited = models.BooleanField(default=False)
     failures = models.PositiveIntegerField(default=0)
     reason = models.CharField(max_length=300, blank=True)
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from domain.interval import Interval
 from marketdata import runs
 from marketdata.models import SyncItem, SyncRun
+from marketdata.sync_pace import heard_of
 from symbols.models import Symbol
 
 _ANSWERED = (SyncItem.State.COMPLETED, SyncItem.State.UP_TO_DATE, SyncItem.State.PARTIAL)
@@ -22,11 +23,16 @@ log = structlog.get_logger(__name__)
 
 
 def bring_up_to_date(symbols: Iterable[Symbol], kind: str) -> int:
-    """Order one run over the 13 series of each of these symbols, as far as they are not waiting; how many are new."""
+    """Order one run over the 13 series of each of these symbols, as far as they are not waiting; how many are new.
+
+    To heal them there is news of their feeds: whether their providers answer again is tried at once.
+    """
     wanted = [symbol for symbol in symbols if symbol.status != Symbol.Status.RETIRED]
     known = {one for first in range(0, len(wanted), _AT_ONCE) for one in _waiting(wanted[first : first + _AT_ONCE])}
     series = [(symbol, interval) for symbol in wanted for interval in Interval]
     series = [(symbol, interval) for symbol, interval in series if (symbol.pk, interval.value) not in known]
+    if kind == SyncRun.Kind.HEALING:
+        heard_of({symbol.provider for symbol in wanted if symbol.status == Symbol.Status.ACTIVE}, timezone.now())
     if series:
         priority = SyncRun.Priority.SOON if kind == SyncRun.Kind.FIRST else SyncRun.Priority.HEALING
         runs.start(runs.Order(series=series, kind=kind, priority=priority))

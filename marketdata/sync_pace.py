@@ -5,6 +5,7 @@ More, one at a time, while all goes well; half as many when it limits us; a paus
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from domain.errors import ProviderUnavailable
@@ -67,9 +68,16 @@ class Pace:
         ProviderPace.objects.filter(provider=self.provider).update(
             concurrency=self.concurrency,
             paused_until=self.paused_until,
+            is_limited=error.retry_after_seconds is not None,
             failures=self._failures + 1,
             reason=str(error)[:300],
         )
+
+
+def heard_of(providers: Collection[str], now: datetime) -> None:
+    """They are there again: what is left of a pause that we made ourselves is over, one series is to show it."""
+    silent = ProviderPace.objects.filter(provider__in=providers, paused_until__gt=now, is_limited=False)
+    silent.update(paused_until=now)
 
 
 def silent_providers() -> set[str]:

@@ -24,6 +24,7 @@ from marketdata.processes import own_name
 from marketdata.runs_outcomes import Outcome
 from marketdata.runs_summary import progress_of
 from marketdata.sync_chunk import Chunk
+from marketdata.sync_pace import Pace, paused_providers
 from marketdata.sync_results import SyncResult
 from marketdata.tasks import queue_healing, queue_sync, work
 from providers.demo import demo_instruments
@@ -70,6 +71,7 @@ def states(run):
     return dict(run.items.values_list("interval", "state"))
 
 
+@pytest.mark.untraced
 def test_a_run_brings_all_13_series_up_to_date_and_again_writes_nothing(bitcoin, repository):
     run = order(bitcoin)
     assert (run.state, run.started_at, OrmQ.objects.count()) == ("running", None, 2)
@@ -133,6 +135,24 @@ def test_what_failed_before_a_hole_is_tried_again_at_once_by_the_run_it_failed_i
     assert queue_healing([BTC]) == 1
     assert SyncItem.objects.get(interval="1h").due_at <= timezone.now()
     assert list(SyncRun.objects.values_list("items__interval", flat=True)[:1]) == ["1d"]
+
+
+@pytest.mark.parametrize("is_limited", [False, True])
+def test_a_feed_that_is_back_ends_the_pause_unless_its_provider_asked_for_it(bitcoin, is_limited):
+    now = timezone.now()
+    later = now + timedelta(minutes=5)
+    ProviderPace.objects.create(provider="demo", paused_until=later, failures=7, is_limited=is_limited)
+    other = ProviderPace.objects.create(provider="tradingview", paused_until=later, failures=7)
+    queue_healing([BTC])
+    assert paused_providers(timezone.now()) == ({"demo", "tradingview"} if is_limited else {other.provider})
+    assert Pace("demo", timezone.now()).at_once == (0 if is_limited else 1)
+
+
+def test_of_a_symbol_that_is_not_resolved_there_is_no_news(bitcoin):
+    Symbol.objects.update(status=Symbol.Status.UNRESOLVED)
+    ProviderPace.objects.create(provider="demo", paused_until=timezone.now() + timedelta(minutes=5), failures=7)
+    queue_healing([BTC])
+    assert paused_providers(timezone.now()) == {"demo"}
 
 
 def test_a_symbol_that_its_provider_does_not_know_makes_no_run_a_minute(bitcoin):
