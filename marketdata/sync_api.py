@@ -49,6 +49,8 @@ Series = list[tuple[Symbol, Interval]]
 class SyncView(APIView):
     """``POST /api/v1/sync``."""
 
+    scope = "sync"
+
     @extend_schema(
         summary="Order a sync",
         description=sync_docs.ORDER,
@@ -138,6 +140,8 @@ class SyncRunDetail(APIView):
 
 class SyncRunAction(APIView):
     """``POST /api/v1/sync/runs/{id}/pause`` and the like."""
+
+    scope = "sync"
 
     _ACTIONS = {"pause": runs.pause, "resume": runs.resume, "cancel": runs.cancel, "retry": runs.retry_failed}  # noqa: RUF012  # a table
 

@@ -56,6 +56,8 @@ class VerifiedSerializer(serializers.Serializer[Any]):
 class VerifyView(APIView):
     """``POST /api/v1/coverage/verify``."""
 
+    scope = "sync"
+
     @extend_schema(
         summary="Compare the ledger with the stored bars",
         description=_DESCRIPTION,
