@@ -114,6 +114,7 @@ class CoverageView(APIView):
         now = timezone.now()
         question = read_question(request.query_params, now, DEFAULT_SYMBOLS, MOST_SYMBOLS, known=KNOWN | {"days"})
         page = question.symbols[question.offset : question.offset + question.limit]
+        question.check_range(page)
         is_one = len(question.symbols) == 1 and len(question.intervals) == 1
         found = list(
             covered(
@@ -156,6 +157,7 @@ class GapsView(APIView):
     )
     def get(self, request: Request) -> HttpResponse:
         question = read_question(request.query_params, timezone.now(), DEFAULT_GAPS, MOST_GAPS)
+        question.check_range(question.symbols)
         found = gaps(
             question.symbols,
             question.intervals,

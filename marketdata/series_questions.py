@@ -16,12 +16,16 @@ from rest_framework.request import Request
 from domain.errors import InvalidRequest, UnknownSymbol
 from domain.interval import Interval
 from marketdata.moments import parse_moment
+from marketdata.plan_spans import nominal_seconds
 from symbols.models import Symbol
 from symbols.parameters import unknown_parameters
 from symbols.services import normal_code
 
 KNOWN = frozenset({"symbols", "symbol", "interval", "start", "end", "limit", "offset", "format"})
 DEFAULT_DAYS, MOST_DAYS = 120, 3_700  # of a strip
+# Bars that a market which never closes would have in a range: of all series together, and of each calendar and interval
+# once, which costs most of the time. About five seconds each.
+MOST_BARS, MOST_BARS_OF_CALENDARS = 200_000_000, 10_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,19 @@ class Question:
     limit: int
     offset: int
     days: int = DEFAULT_DAYS
+
+    def check_range(self, symbols: Sequence[Symbol]) -> None:
+        """Raises InvalidRequest where more is to be counted of these symbols than anybody should wait for."""
+        if self.start is None:
+            return  # from the first stored bar on: that much was brought here
+        seconds = max((min(self.end or self.now, self.now) - self.start).total_seconds(), 0.0)
+        bars = sum(seconds / nominal_seconds(interval) for interval in self.intervals)
+        calendars = len({symbol.calendar_name for symbol in symbols})
+        if bars * len(symbols) > MOST_BARS or bars * calendars > MOST_BARS_OF_CALENDARS:
+            raise InvalidRequest(
+                f"start: about {bars * len(symbols):,.0f} bars would have to be counted, too many at once; choose a "
+                "later start, or fewer symbols or intervals; without start each series counts from its first bar on"
+            )
 
     def page(self, request: Request, count: int, results: list[dict[str, Any]]) -> dict[str, Any]:
         following = self.offset + self.limit

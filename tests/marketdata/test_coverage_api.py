@@ -119,6 +119,27 @@ def test_of_a_long_series_the_last_days_are_listed_as_many_as_asked_for(reader: 
     assert reader.get("/api/v1/gaps", {"symbol": BTC, "days": "3"}).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "parameters", "is_too_much"),
+    [
+        ("coverage", {"symbol": BTC, "interval": "1m", "start": "0002-01-01"}, True),
+        ("coverage", {"interval": "1M", "start": "1990-01-01"}, False),
+        ("coverage", {"interval": "1m", "start": "1990-01-01"}, True),
+        ("coverage", {"symbol": BTC, "interval": "1m", "start": "-3650d"}, False),
+        ("gaps", {"start": "1990-01-01"}, True),
+        ("gaps", {"symbol": BTC, "interval": "1h", "start": "1990-01-01"}, False),
+        ("gaps", {"symbol": BTC, "interval": "1m", "start": "1900-01-01", "end": "1900-02-01"}, False),
+    ],
+)
+def test_a_range_that_would_be_counted_for_minutes_is_refused(
+    reader: Client, path: str, parameters: dict[str, str], is_too_much: bool
+) -> None:
+    answer = reader.get(f"/api/v1/{path}", parameters)
+    assert answer.status_code == (400 if is_too_much else 200)
+    if is_too_much:
+        assert "too many at once; choose a later start, or fewer symbols" in answer.json()["detail"]
+
+
 def test_only_the_range_that_was_asked_for_is_verified(
     reader: Client, hours: list[datetime], mongo_database: Any
 ) -> None:
