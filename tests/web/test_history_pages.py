@@ -181,6 +181,20 @@ def test_a_run_that_fails_says_what_happened_and_what_happens_next(reader):
     assert "is left alone" not in reader.get("/sync/").content.decode()  # nothing waits for it
 
 
+def test_what_moves_is_on_top_of_what_waits_to_be_tried_again(reader):
+    made = []
+    for state in ("error", "error", "error", "syncing"):
+        run = SyncRun.objects.create(started_at=timezone.now())
+        symbol = Symbol.objects.with_code(BTC)
+        SyncItem.objects.create(
+            run=run, symbol=symbol, interval="1h", provider="demo", state=state, due_at=timezone.now()
+        )
+        made.append(run.pk)
+    cards = reader.get("/sync/").content.decode().partition('id="running"')[2].partition('id="symbols"')[0]
+    shown = [int(part.partition('"')[0]) for part in cards.split('<div data-run="')[1:]]
+    assert shown == [made[3], made[0], made[1]]
+
+
 def test_gaps_are_listed_and_filled_all_at_once(reader, hours):
     page = reader.get("/coverage/gaps/").content.decode()
     assert "3 bars are missing, in 1 series. The first can be had until " in page

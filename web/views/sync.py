@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -51,7 +51,10 @@ def _overview(number: str | None = None, *, shows_idle: bool = False) -> dict[st
     known = SyncRun.objects.exclude(kind=SyncRun.Kind.RECONCILE).select_related("requested_by")
     page = Paginator(known if shows_idle else known.not_idle(), _RUNS_SHOWN).get_page(number)
     unfinished = known.unfinished()
-    cards = list(unfinished.order_by(F("started_at").asc(nulls_last=True), "id")[:_CARDS_SHOWN])
+    # What moves before what only waits to be tried again.
+    moving = SyncItem.objects.filter(run=OuterRef("pk"), state=SyncItem.State.SYNCING)
+    in_order = unfinished.order_by(Exists(moving).desc(), F("started_at").asc(nulls_last=True), "id")
+    cards = list(in_order[:_CARDS_SHOWN])
     schedules = list(Schedule.objects.filter(func__startswith="marketdata.").order_by("next_run"))
     last = {schedule.pk: _last_run(schedule) for schedule in schedules}
     progress = progress_of({run.pk for run in [*page.object_list, *cards, *last.values()] if run})
