@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,23 @@ def pytest_configure() -> None:
     import django
 
     django.setup()
+    _list_static_files_once()
+
+
+def _list_static_files_once() -> None:
+    """A server lists them when it starts, and every test client is a server that starts: half a test of the API."""
+    from whitenoise.middleware import WhiteNoiseMiddleware
+
+    listed: dict[str, Any] = {}
+    list_files = WhiteNoiseMiddleware.add_files_from_finders
+
+    def once(self: WhiteNoiseMiddleware) -> None:
+        if not listed:
+            list_files(self)
+            listed.update(self.files)
+        self.files.update(listed)
+
+    WhiteNoiseMiddleware.add_files_from_finders = once
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -77,6 +96,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and not any(folder in item.path.parents for folder in _WITHOUT_SERVERS):
             item.fixturenames.insert(0, "servers")
+
+
+_MEASURED_PROCESSES = "COVERAGE_PROCESS_CONFIG"  # by which processes that we start learn to measure themselves
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Property tests and those marked ``untraced``, their threads and their processes run without the tracer.
+
+    It doubles their time, and they go ten thousand times where others have been once.
+    """
+    if not any(item.iter_markers("untraced")) and not any(item.iter_markers("hypothesis")):
+        return (yield)
+    traces = sys.gettrace(), threading.gettrace()
+    measured = os.environ.pop(_MEASURED_PROCESSES, None)
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(traces[0])
+        threading.settrace(traces[1])
+        if measured is not None:
+            os.environ[_MEASURED_PROCESSES] = measured
 
 
 @pytest.fixture(scope="session")

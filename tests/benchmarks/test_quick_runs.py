@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.untraced
 
 
 @pytest.mark.parametrize("name", ["wire", "store", "sync", "coverage", "arrays", "api", "fanout"])

@@ -26,6 +26,7 @@ def pytest_collection_modifyitems(items):
         if item.path.parent == FOLDER:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.timeout(150))
+            item.add_marker(pytest.mark.untraced)  # tests/pocketquant/test_up.py measures the same processes
             item.add_marker(pytest.mark.xdist_group("up"))
             item.add_marker(pytest.mark.skipif(chromium() is None, reason=NO_CHROMIUM))
 
@@ -55,7 +56,7 @@ def state(browser, system):
 @pytest.fixture(scope="package")
 def watching(browser, state, system):
     """A page that stays open while other tests run, until a minute has closed before its eyes; and since when."""
-    page = browser.new_context(storage_state=state, base_url=system.url).new_page()
+    page = browser.new_context(storage_state=state, base_url=system.url, reduced_motion="reduce").new_page()
     page.goto(f"{BITCOIN}?interval=1m&tz=UTC")
     expect(legend(page)).to_contain_text("forming", timeout=PATIENT)
     return page, time.time()
@@ -95,6 +96,7 @@ def open_page(browser, state, system):
 
     def open_(path, *, setup=None, wait_until="load", **options):
         options = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"} | options
+        options["reduced_motion"] = "reduce"  # a pulsing dot means 60 pictures a second, painted by the processor
         context = browser.new_context(storage_state=state, base_url=system.url, **options)
         contexts.append(context)
         page = context.new_page()

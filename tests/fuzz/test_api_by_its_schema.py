@@ -38,7 +38,7 @@ from tests.marketdata.builders import bar
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "12"))
 NOBODY = "ws://127.0.0.1:9/socket.io/websocket"  # the discard port: nobody listens
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.untraced]
 
 load_all_checks()
 CHECKS = [

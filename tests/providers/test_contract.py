@@ -116,6 +116,7 @@ def test_there_are_no_bars_of_what_is_not_there(provider, venue):
 # Bars
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("interval", list(Interval))
 def test_bars_are_the_venues_own_with_our_keys_and_spans_and_all_closed(feed, source, interval):
     start, end = recent(source, interval), source.now + timedelta(days=40)

@@ -208,6 +208,7 @@ def reader(client, away):
     return client
 
 
+@pytest.mark.untraced
 def test_the_list_comes_in_pages_in_the_order_of_codes(reader):
     first = reader.get("/api/v1/symbols", {"page_size": 5}).json()
     assert (first["count"], len(first["results"]), first["previous"]) == (len(demo_instruments()), 5, None)

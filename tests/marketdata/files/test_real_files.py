@@ -21,6 +21,7 @@ from symbols.models import Exchange, Symbol
 
 BARS = Path(__file__).resolve().parents[4] / "shared" / "data" / "bars"
 pytestmark = [
+    pytest.mark.untraced,
     pytest.mark.skipif(not BARS.is_dir(), reason="needs the shared data folder beside the project"),
     pytest.mark.django_db,
 ]

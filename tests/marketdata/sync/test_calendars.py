@@ -17,7 +17,7 @@ from marketdata.sync_chunk import Chunk
 from marketdata.window import window_start
 from symbols.services import add_symbols
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240), pytest.mark.untraced]
 INTERVALS = [Interval.M1, Interval.M45, Interval.H2, Interval.D1, Interval.W1, Interval.MN1]
 
 

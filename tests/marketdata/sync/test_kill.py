@@ -16,7 +16,7 @@ from tests.marketdata.sync.killed import Cluster, assert_true_and_whole, kill_on
 from tests.providers.demo.fixtures import RunningDemoMarket
 
 KILLS = 2
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240), pytest.mark.untraced]
 
 
 @pytest.fixture

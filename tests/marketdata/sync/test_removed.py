@@ -39,6 +39,7 @@ def delete_by_hand(database, symbol, interval, bars):
     assert database[BARS].delete_many({"_id": {"$in": keys}}).deleted_count == len(keys)
 
 
+@pytest.mark.untraced
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("interval", REACH)
 def test_what_is_deleted_by_hand_is_exactly_what_is_missing_until_it_is_filled(

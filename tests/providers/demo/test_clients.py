@@ -23,7 +23,7 @@ from providers.demo.market import DemoMarket
 from tests.providers.demo.fixtures import RunningDemoMarket
 from tests.providers.demo.refold import at
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300), pytest.mark.untraced]
 
 SCRIPTS = Path(__file__).parent / "clients"
 CACHE = Path(__file__).resolve().parents[3] / "var" / "clients"

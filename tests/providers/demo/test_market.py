@@ -50,6 +50,7 @@ def assert_same(market: DemoMarket, symbol: str, start: datetime, end: datetime,
         assert found == bars, f"{symbol} {interval}"
 
 
+@pytest.mark.untraced
 class TestBarsAreTheFoldOfTrades:
     @settings(max_examples=12, deadline=None)
     @given(
@@ -281,6 +282,7 @@ class TestListings:
         assert "DEMO:SYN0003" not in market.symbols()
 
 
+@pytest.mark.untraced
 def test_caches_are_bounded_and_do_not_change_what_is_served():
     market, small = DemoMarket(4), DemoMarket(4)
     small.history._minutes._budget = small.history._coarse._budget = 200_000
@@ -292,6 +294,7 @@ def test_caches_are_bounded_and_do_not_change_what_is_served():
     assert small.history._coarse.held_bytes <= 200_000
 
 
+@pytest.mark.untraced
 def test_days_of_thousands_of_symbols_are_forgotten_and_found_again(monkeypatch):
     monkeypatch.setattr("providers.demo.history._WHOLE_LEVELS", 2)
     market, small = DemoMarket(4, synthetic_count=9), DemoMarket(4, synthetic_count=9)

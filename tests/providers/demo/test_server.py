@@ -397,6 +397,7 @@ class TestBudgets:
             pass
         assert refused.value.response.status_code == 429
 
+    @pytest.mark.untraced
     def test_hundreds_of_trades_a_second_are_told_of_in_time(self, start_demo_market):
         demo = start_demo_market(synthetic_count=60, ticks_a_second=5.0)
         symbols = [f"DEMO:SYN{n:04}" for n in range(1, 61)]

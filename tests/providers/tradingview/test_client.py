@@ -458,6 +458,7 @@ async def test_a_message_too_large_to_take_ends_the_connection():
     assert of(events, FeedEventKind.DISCONNECTED)
 
 
+@pytest.mark.untraced
 async def test_a_consumer_that_does_not_read_holds_the_provider_back():
     sent = 0
 
