@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema_field
+from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema_field
 from rest_framework import serializers
 
 from domain.bar import BarSource, BarState
@@ -123,16 +125,17 @@ class BarsMetaSerializer(serializers.Serializer[Any]):
     notes = serializers.ListField(child=serializers.CharField(), help_text="what could not be told or given, in words")
 
 
-@extend_schema_field(
-    {
-        "oneOf": [
-            {"type": "array", "items": {"$ref": "#/components/schemas/Bar"}},
-            {"type": "object", "additionalProperties": {"type": "array", "items": {}}},
-        ]
-    }
-)
 class BarsField(serializers.Field[Any, Any, Any, Any]):
     """An object a bar, or with ``shape=columns`` a list a field."""
+
+
+class BarsFieldInSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # its __init_subclass__
+    target_class = BarsField
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        bar = auto_schema.resolve_serializer(BarSerializer, direction)
+        columns = {"type": "object", "additionalProperties": {"type": "array", "items": {}}}
+        return {"oneOf": [{"type": "array", "items": bar.ref}, columns]}
 
 
 class BarsSerializer(serializers.Serializer[Any]):

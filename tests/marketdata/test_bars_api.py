@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -226,5 +228,8 @@ def test_an_unchanged_answer_is_a_304_and_a_change_of_the_series_ends_that(reade
 
 
 def test_the_schema_is_complete(db, tmp_path):
-    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yml"))
-    assert "/api/v1/bars" in (tmp_path / "schema.yml").read_text()
+    path = tmp_path / "schema.json"
+    call_command("spectacular", "--validate", "--fail-on-warn", "--format", "openapi-json", "--file", str(path))
+    schema = json.loads(path.read_text())
+    assert "/api/v1/bars" in schema["paths"]
+    assert set(re.findall(r"#/components/schemas/(\w+)", path.read_text())) == set(schema["components"]["schemas"])
