@@ -42,7 +42,7 @@ class Site:
         self.run = None
 
     def start(self, *arguments):
-        self.env.setdefault("DEMO_WINDOW_BARS", "1000")  # first syncs would keep both cores busy for a minute
+        self.env.setdefault("DEMO_WINDOW_BARS", "100")  # first syncs would keep both cores busy for a minute
         self.run = Running([sys.executable, "manage.py", "up", *arguments], cwd=ROOT, env=self.env)
         return self.run
 
