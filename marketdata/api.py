@@ -30,7 +30,7 @@ from marketdata.series import Series
 
 
 class BarsView(APIView):
-    """``GET /api/v1/bars``."""
+    """Bars by time, closed ones unless `include_forming` asks for more."""
 
     renderer_classes = RENDERERS
     content_negotiation_class = BarsNegotiation
