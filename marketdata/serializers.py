@@ -258,15 +258,15 @@ DESCRIPTION = """Bars by time, closed ones unless `include_forming` asks for mor
 times. `docs/api.md` tells the whole of it.
 
 ```
-curl 'http://127.0.0.1:8000/api/v1/bars?symbols=DEMO:BTCUSD&interval=1h&start=-30d&limit=500'
-curl -OJ 'http://127.0.0.1:8000/api/v1/bars?symbols=DEMO:BTCUSD&interval=1m&limit=100000&format=parquet'
+curl -H "Authorization: Bearer $TOKEN" 'http://127.0.0.1:8000/api/v1/bars?symbols=DEMO:BTCUSD&interval=1h&start=-30d&limit=500'
+curl -OJ -H "Authorization: Bearer $TOKEN" 'http://127.0.0.1:8000/api/v1/bars?symbols=DEMO:BTCUSD&interval=1m&limit=100000&format=parquet'
 ```
 ```python
 import requests
 
-session = requests.Session()  # signed in
-answer = session.get(
+answer = requests.get(
     "http://127.0.0.1:8000/api/v1/bars",
     params={"symbols": "DEMO:BTCUSD", "interval": "1h", "start": "-30d", "order": "asc"},
+    headers={"Authorization": f"Bearer {token}"},
 ).json()
 ```"""

@@ -15,10 +15,12 @@ provider goes; without `intervals` all 13 are. Only what is missing or unconfirm
 when it is done; for one series of at most 5,000 bars.
 
 ```
-curl -X POST 'http://127.0.0.1:8000/api/v1/sync' -H 'Content-Type: application/json' \\
-  -H 'Idempotency-Key: 7c1d' -d '{"symbols": ["DEMO:BTCUSD"], "intervals": ["1h", "1d"]}'
+curl -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -H 'Idempotency-Key: 7c1d' \\
+  'http://127.0.0.1:8000/api/v1/sync' -d '{"symbols": ["DEMO:BTCUSD"], "intervals": ["1h", "1d"]}'
 ```
 ```python
+session = requests.Session()
+session.headers["Authorization"] = f"Bearer {token}"
 run = session.post("http://127.0.0.1:8000/api/v1/sync", json={"filter": {"exchange": ["DEMO"]}}).json()
 while session.get(run["url"]).json()["state"] == "running":
     time.sleep(1)
