@@ -168,7 +168,8 @@ def test_a_run_that_fails_says_what_happened_and_what_happens_next(reader):
     SyncRun.objects.exclude(pk=run.pk).delete()
     run.items.update(state="error", due_at=None, reason="refused")
     run.items.filter(interval="1d").update(due_at=timezone.now(), reason="cannot connect")
-    ProviderPace.objects.create(provider="demo", paused_until=later, reason="no answer in 30 s")
+    pause = {"paused_until": later, "reason": "no answer in 30 s"}
+    ProviderPace.objects.update_or_create(provider="demo", defaults=pause)
     for path in ("/sync/", f"/sync/{run.pk}/"):
         page = reader.get(path).content.decode()
         assert f"{BTC} 1d: cannot connect. Next try {later:%Y-%m-%d %H:%M} UTC." in page

@@ -139,18 +139,19 @@ def test_what_failed_before_a_hole_is_tried_again_at_once_by_the_run_it_failed_i
 
 @pytest.mark.parametrize("is_limited", [False, True])
 def test_a_feed_that_is_back_ends_the_pause_unless_its_provider_asked_for_it(bitcoin, is_limited):
-    now = timezone.now()
-    later = now + timedelta(minutes=5)
-    ProviderPace.objects.create(provider="demo", paused_until=later, failures=7, is_limited=is_limited)
-    other = ProviderPace.objects.create(provider="tradingview", paused_until=later, failures=7)
+    later = timezone.now() + timedelta(minutes=5)
+    for provider in ("demo", "tradingview"):
+        pause = {"paused_until": later, "failures": 7, "is_limited": is_limited}
+        ProviderPace.objects.update_or_create(provider=provider, defaults=pause)
     queue_healing([BTC])
-    assert paused_providers(timezone.now()) == ({"demo", "tradingview"} if is_limited else {other.provider})
+    assert paused_providers(timezone.now()) == ({"demo", "tradingview"} if is_limited else {"tradingview"})
     assert Pace("demo", timezone.now()).at_once == (0 if is_limited else 1)
 
 
 def test_of_a_symbol_that_is_not_resolved_there_is_no_news(bitcoin):
     Symbol.objects.update(status=Symbol.Status.UNRESOLVED)
-    ProviderPace.objects.create(provider="demo", paused_until=timezone.now() + timedelta(minutes=5), failures=7)
+    pause = {"paused_until": timezone.now() + timedelta(minutes=5), "failures": 7, "is_limited": False}
+    ProviderPace.objects.update_or_create(provider="demo", defaults=pause)
     queue_healing([BTC])
     assert paused_providers(timezone.now()) == {"demo"}
 
