@@ -9,6 +9,9 @@ from domain.interval import Interval
 from domain.spans import DAY, Alignment, Calendar, Segment, TradingDay, Window, date_of, day_number, monday_of, month_of
 
 
+_FIRST = day_number(dt.date.min) * DAY  # nothing is asked before it, but stretches of a fixed length may begin there
+
+
 class AlwaysOpen(Calendar):
     """Trades around the clock; all bars are aligned to UTC and named by their start."""
 
@@ -33,7 +36,7 @@ class AlwaysOpen(Calendar):
             starts = range(-(-start // seconds) * seconds, end, seconds)
             yield from map(Window, starts, range(starts.start + seconds, end + seconds, seconds), starts)
             return
-        window = _window(interval, start)
+        window = _window(interval, max(start, _FIRST))
         if window.key < start:
             window = _window(interval, window.end)
         while window.key < end:

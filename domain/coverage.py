@@ -161,7 +161,7 @@ def _whole_chunk(calendar: Calendar, interval: Interval, chunk: int) -> tuple[in
     if calendar.alignment == "utc" and interval.seconds is not None:
         bits = _every(chunks.slots, interval.seconds // chunks.unit)
     else:
-        start, end = max(chunk, _FIRST), chunk + chunks.length
+        start, end = chunk, chunk + chunks.length
         if calendar.known is not None:
             first, stop = (_second(date) for date in calendar.known)
             start, end = max(start, first), min(end, stop)
@@ -185,9 +185,6 @@ def _known_from(calendar: Calendar, start: int, end: int) -> int:
 
 def _second(date: date) -> int:
     return day_number(date) * DAY
-
-
-_FIRST = _second(date.min)  # a chunk may begin before the first date that there is
 
 
 def _windows(calendar: Calendar, interval: Interval, start: int, end: int) -> Iterator[Window]:

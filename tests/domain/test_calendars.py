@@ -480,3 +480,12 @@ class TestInvariants:
         assert calendar.is_open(closes - 1)
         assert opens > moment
         assert closes > moment
+
+
+@pytest.mark.parametrize(
+    ("interval", "first"), [(Interval.D1, 0), (Interval.W1, 0), (Interval.MN1, 0), (Interval.H4, -60)]
+)
+def test_a_stretch_may_begin_before_the_first_date_that_there_is(interval: Interval, first: int) -> None:
+    start = (dt.date.min.toordinal() - 719_163) * 86_400
+    windows = list(get_calendar("24/7").windows(interval, start - 60 * 86_400, start + 40 * 86_400))
+    assert windows[0].key == start + first * 86_400

@@ -91,6 +91,12 @@ def test_two_thousand_years_in_which_nothing_can_be_repeated_are_not_looked_thro
     assert told(ask(reader, symbols=ETH, start="0001-01-02", end=minute(5), fill="ffill", order=order)) == []
 
 
+@pytest.mark.parametrize("interval", ["1m", "4h", "1d", "1w", "1M"])
+def test_the_first_date_that_there_is_can_be_asked_for(reader, registered, interval):
+    rows = ask(reader, interval=interval, start="0001-01-02", fill="zero", limit=3)["bars"]
+    assert [row["filled"] for row in rows] == [True] * 3
+
+
 @pytest.mark.parametrize("fill", ["zero", "ffill"])
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_of_a_symbol_without_bars_only_zeros_can_be_made_up_and_only_from_a_start(reader, registered, fill, order):
