@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from domain.interval import Interval
 from domain.spans import DAY, Alignment, Calendar, Segment, TradingDay, Window, date_of, day_number, monday_of, month_of
 
-
 _FIRST = day_number(dt.date.min) * DAY  # nothing is asked before it, but stretches of a fixed length may begin there
 
 
