@@ -67,9 +67,7 @@ def note_reason(
     ``start`` corrects what was said, within the chunks of the range. Raises StoreUnavailable.
     """
     ensure(database)
-    with unavailable():
-        known_series = database[SERIES].find_one({"_id": series.identity(instrument, interval)})
-    upkeep.bring_up(database, known_series, instrument, interval)
+    upkeep.bring_up(database, series.find(database, instrument, interval), instrument, interval)
 
     def work(session: ClientSession, at: int) -> None:
         chunk = coverage_chunks.read_one(database, session, instrument, interval, at)
