@@ -24,6 +24,7 @@ from marketdata import announcing, runs, series
 from marketdata.collections import SERIES
 from marketdata.decisions import SETTLED_SECONDS
 from marketdata.documents import instant, seconds
+from marketdata.ledger_range import GRACE_SECONDS
 from marketdata.models import SyncItem, SyncRun
 from marketdata.mongo import Document, database, unavailable
 from marketdata.spans import spans
@@ -62,13 +63,20 @@ def reconcile(now: datetime, *, key: str | None = None) -> str:
     run, is_new = runs.start(
         runs.Order(
             series=[(one.symbol, one.interval) for one in chosen],
-            start=min(one.start for one in chosen),
+            start=min(_with_last_unknown(one) for one in chosen),
             kind=SyncRun.Kind.RECONCILE,
             priority=SyncRun.Priority.SOON,
             idempotency_key=key,
         )
     )
     return f"run {run.pk}: {len(chosen)} series" if is_new else f"run {run.pk} was made before"
+
+
+def _with_last_unknown(one: Due) -> datetime:
+    """A stream begins right after a sync was ordered, which could not tell yet of the bar before whether it is absent
+    or late: so that one is asked for, too.
+    """
+    return one.start - timedelta(seconds=(one.interval.seconds or 0) + 2 * GRACE_SECONDS)
 
 
 def due(store: Database[Document], now: datetime) -> list[Due]:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from domain.bar import BarSource, BarState
 from domain.interval import Interval
 from marketdata import reconcile, scheduled, tasks
+from marketdata.ledger import CoverageLedger
 from marketdata.models import SyncItem, SyncLane, SyncRun
 from marketdata.mongo import database
 from marketdata.services import SeriesSync
@@ -57,14 +58,28 @@ def test_history_confirms_and_corrects_what_the_stream_built(alone, repository, 
     words = scheduled.reconcile()
     run = SyncRun.objects.get(kind=SyncRun.Kind.RECONCILE)
     assert words == f"run {run.pk}: 1 series"
-    assert (run.start, run.priority) == (minutes[0].open_time, SyncRun.Priority.SOON)
+    assert (run.start, run.priority) == (minutes[0].open_time - timedelta(minutes=5), SyncRun.Priority.SOON)
     work()
-    assert repository.between(instrument, M1, None, minutes[-1].close_time) == minutes
+    assert repository.between(instrument, M1, minutes[0].open_time, minutes[-1].close_time) == minutes
     known = repository.series(instrument, M1)
     assert (known.fidelity.compared, known.fidelity.confirmed) == (30, 29)
     assert known.fidelity.price_largest == pytest.approx(0.5)
     assert scheduled.reconcile() == "nothing to reconcile"
     assert repository.series(instrument, M1).unconfirmed is None
+
+
+def test_bars_right_before_the_stream_began_are_asked_for_too(alone, repository, minutes):
+    """The sync that was ordered then could not tell whether they are absent or late."""
+    instrument = alone.instrument()
+    begun = minutes[0].open_time
+    before = truth(alone, M1, begun - timedelta(minutes=30), begun)
+    repository.save(instrument, M1, before[:-2])
+    ledger, now = CoverageLedger(database()), timezone.now()
+    assert [hole.bars for hole in ledger.holes(instrument, M1, None, begun, now=now)] == [2]
+    scheduled.reconcile()
+    work()
+    assert ledger.holes(instrument, M1, None, begun, now=now) == []
+    assert repository.between(instrument, M1, None, begun) == before
 
 
 def test_bars_that_may_still_be_amended_are_left_alone(alone, repository):
