@@ -84,7 +84,9 @@ class Reading:
         if self._is_plain:
             return self._extent_of_one()
         begin, last, count = query.after, None, 0
-        for found in self._merged(None, newest_first=not query.reads_forward, most=query.offset + query.limit + 1):
+        most = query.offset + query.limit + 1
+        # Made-up bars have no end of their own.
+        for found in itertools.islice(self._merged(None, newest_first=not query.reads_forward, most=most), most):
             count += 1
             if count <= query.offset:
                 begin = found.place

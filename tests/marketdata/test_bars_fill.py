@@ -97,6 +97,18 @@ def test_the_first_date_that_there_is_can_be_asked_for(reader, registered, inter
     assert [row["filled"] for row in rows] == [True] * 3
 
 
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_of_a_long_range_only_the_rows_of_the_page_are_made_up(reader, store, monkeypatch, form):
+    store(btc=[bar(0)])
+    made, make_up = [], Filling._made_up
+    monkeypatch.setattr(Filling, "_made_up", lambda self, key, before: made.append(key) or make_up(self, key, before))
+    answer = reader.get(
+        URL, {"symbols": BTC, "interval": "1m", "start": "2025-12-01", "fill": "zero", "limit": 10, "format": form}
+    )
+    assert b"".join(answer.streaming_content if answer.streaming else [answer.content]).count(b"\n") in (0, 11)
+    assert 10 <= len(made) < 50
+
+
 @pytest.mark.parametrize("fill", ["zero", "ffill"])
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_of_a_symbol_without_bars_only_zeros_can_be_made_up_and_only_from_a_start(reader, registered, fill, order):
