@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
 from pocketquant.environment import KNOWN
 
@@ -97,6 +98,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and not any(folder in item.path.parents for folder in _WITHOUT_SERVERS):
             item.fixturenames.insert(0, "servers")
 
+
+# Without "explain", which traces each line of every example wherever no coverage is measured.
+settings.register_profile("pocketquant", phases=[each for each in Phase if each is not Phase.explain])
+settings.load_profile("pocketquant")
 
 _MEASURED_PROCESSES = "COVERAGE_PROCESS_CONFIG"  # by which processes that we start learn to measure themselves
 
