@@ -10,20 +10,25 @@ from django.utils import timezone
 
 from domain.errors import ProviderUnavailable
 from marketdata import runs_outcomes
-from marketdata.models import SyncItem, SyncRun
+from marketdata.models import ProviderPace, SyncItem, SyncRun
 from marketdata.runs_outcomes import Outcome
 from marketdata.sync_chunk import Chunk
 
 _LONGEST_WAIT_SECONDS = 60.0
 
 Settled = Callable[[Outcome, str], object]
+Waiting = Callable[[str], object]
 
 
 class ForegroundRun:
-    """``work`` returns when each series has ended or failed once; ``stop`` (from a signal handler) ends it early."""
+    """``work`` returns when each series has ended or failed once; ``stop`` (from a signal handler) ends it early.
 
-    def __init__(self, run: SyncRun, *, settled: Settled) -> None:
-        self._run, self._tell = run, settled
+    ``waiting`` is told in words, once, of each pause that a provider is left alone for.
+    """
+
+    def __init__(self, run: SyncRun, *, settled: Settled, waiting: Waiting = lambda words: None) -> None:
+        self._run, self._tell, self._tell_waiting = run, settled, waiting
+        self._told = ""
         self._stopped = threading.Event()
         self._chunk: Chunk | None = None
         self._unreachable: ProviderUnavailable | None = None
@@ -65,8 +70,16 @@ class ForegroundRun:
         if self._unreachable is not None and not self._answers:
             self._give_up(list(waiting.select_related("symbol")), self._unreachable)
             return False
+        self._say_pause(provider)
         self._stopped.wait(min((first.due_at - timezone.now()).total_seconds(), _LONGEST_WAIT_SECONDS))
         return True
+
+    def _say_pause(self, provider: str) -> None:
+        pace = ProviderPace.objects.filter(provider=provider, paused_until__gt=timezone.now()).first()
+        words = f"{provider} is left alone until {pace.paused_until:%H:%M:%S} UTC: {pace.reason}" if pace else ""
+        if words not in ("", self._told):
+            self._told = words
+            self._tell_waiting(words)
 
     def _settled(self, outcome: Outcome, state: str) -> None:
         if outcome.result is not None:

@@ -80,7 +80,7 @@ class SyncCommand(SeriesCommand):
                     counts[state] += 1
                     self._print(outcome, state, shown)
 
-            work = ForegroundRun(run, settled=settled)
+            work = ForegroundRun(run, settled=settled, waiting=lambda words: shown.say(words, always=True))
             with _interrupts(work):
                 work.work()
         if work.is_stopped:

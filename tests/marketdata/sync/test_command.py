@@ -15,10 +15,11 @@ import orjson
 import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from domain.interval import Interval
-from marketdata.models import SyncRun
+from marketdata.models import ProviderPace, SyncRun
 from marketdata.progress import Progress
 from symbols.services import add_symbol
 from tests.marketdata.sync.conftest import BTC
@@ -192,3 +193,11 @@ def test_without_a_terminal_progress_is_a_line_each_ten_seconds():
     assert stream.getvalue().splitlines() == ["10 of 100 series", "20 of 100 series"]
     Progress(1, "series", stream=stream, is_quiet=True).advance(1)
     assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_a_pause_that_the_command_waits_for_is_named_once(bitcoin):
+    until = timezone.now() + timedelta(seconds=1.2)
+    ProviderPace.objects.create(provider="demo", paused_until=until, is_limited=True, reason="too many requests")
+    rows, words = run("DEMO:BTCUSD", "--interval", "1h", "--start", "-2d", "--json")
+    assert [row["state"] for row in rows] == ["completed"]
+    assert words.count(f"demo is left alone until {until:%H:%M:%S} UTC: too many requests") == 1
