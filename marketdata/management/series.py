@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from django.utils import timezone
 
 from domain.errors import InvalidRequest, PocketQuantError, UnknownSymbol
@@ -72,6 +73,9 @@ class SeriesCommand(BaseCommand):
             raise CommandError(str(error), returncode=WRONG_USE) from error
         except (PocketQuantError, OSError) as error:
             raise CommandError(str(error), returncode=FAILED) from error
+        except DatabaseError as error:
+            words = f"the database says: {error}; `manage.py migrate` sets it up and brings it up to date"
+            raise CommandError(words, returncode=FAILED) from error
         except KeyboardInterrupt as error:
             raise CommandError("interrupted", returncode=INTERRUPTED) from error
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from domain.bar import BarSource, BarState
 from domain.interval import Interval
+from marketdata.management.series import FAILED
 from marketdata.repository import BarRepository
 from symbols.models import Symbol
 from tests.marketdata.builders import bar, streamed
@@ -125,3 +127,13 @@ def test_wrong_use_is_told_from_failure(minutes: list[datetime], arguments: list
     with pytest.raises(CommandError) as caught:
         call_command(*arguments)
     assert caught.value.returncode == code
+
+
+def test_a_database_that_is_not_set_up_is_named_with_what_helps(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_self: object) -> None:
+        raise OperationalError("no such table: symbols_symbol")
+
+    monkeypatch.setattr("symbols.models.SymbolQuerySet.active", missing)
+    with pytest.raises(CommandError, match=r"no such table.*`manage.py migrate`") as raised:
+        call_command("gaps")
+    assert raised.value.returncode == FAILED
