@@ -57,6 +57,7 @@ class Interval(StrEnum):
         found = _BY_TEXT.get(text)
         if found is None:
             near = difflib.get_close_matches(text[:20].lower(), _BY_TEXT, n=1)
+            near = [f"1{text}"] if f"1{text}" in _BY_TEXT else near
             hint = f"; did you mean {_BY_TEXT[near[0]].value}?" if near else ""
             raise UnsupportedInterval(f"unknown interval {text[:20]!r}: use one of {' '.join(cls)}{hint}")
         return found
