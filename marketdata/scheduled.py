@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 
 
 def sync_all(planned: str | None = None) -> str:
-    """All symbols that are not retired."""
-    return _sync(schedules.ALL, Symbol.objects.active, planned)
+    """All symbols that are neither retired nor offline."""
+    return _sync(schedules.ALL, Symbol.objects.provided, planned)
 
 
 def sync_trading(planned: str | None = None) -> str:
@@ -32,7 +32,7 @@ def sync_trading(planned: str | None = None) -> str:
     now = timezone.now()
 
     def trading() -> list[Symbol]:
-        symbols = list(Symbol.objects.active())
+        symbols = list(Symbol.objects.provided())
         calendars = {symbol.calendar_name for symbol in symbols}
         open_today = {calendar for calendar in calendars if schedules.is_trading_day(calendar, now)}
         return [symbol for symbol in symbols if symbol.calendar_name in open_today]

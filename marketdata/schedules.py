@@ -91,7 +91,7 @@ def _make(standing: Standing, now: dt.datetime) -> bool:
 
 def calendars_in_use() -> list[str]:
     """The calendars that symbols of the registry follow."""
-    pairs = Symbol.objects.active().order_by().values_list("calendar", "exchange__calendar").distinct()
+    pairs = Symbol.objects.provided().order_by().values_list("calendar", "exchange__calendar").distinct()
     return sorted({own or venues for own, venues in pairs})
 
 
@@ -149,7 +149,7 @@ def move_after_close(calendar: str, now: dt.datetime) -> dt.datetime | None:
 
 
 def symbols_of(calendar: str) -> list[Symbol]:
-    return [symbol for symbol in Symbol.objects.active() if symbol.calendar_name == calendar]
+    return [symbol for symbol in Symbol.objects.provided() if symbol.calendar_name == calendar]
 
 
 def is_trading_day(calendar: str, now: dt.datetime) -> bool:

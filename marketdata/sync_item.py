@@ -116,8 +116,8 @@ class ItemWork:
         )
 
     def _resolve(self) -> None:
-        """Ask what the symbol is, if it was registered while its provider was away."""
-        if self.item.symbol.status == Symbol.Status.UNRESOLVED:
+        """Ask what the symbol is, if it was registered offline or while its provider was away."""
+        if self.item.symbol.status != Symbol.Status.ACTIVE:
             try:
                 if not resolve_symbol(symbol=self.item.symbol, provider=self._provider):
                     raise ProviderUnavailable(self.item.symbol.status_reason)

@@ -23,7 +23,7 @@ def read_desired() -> Desired:
     instruments: list[Instrument] = []
     waiting: dict[str, str] = {}
     for symbol in Symbol.objects.streaming():
-        if symbol.status == Symbol.Status.UNRESOLVED:
+        if symbol.status != Symbol.Status.ACTIVE:
             # Its calendar and lot step are guesses until the provider has told them: bars would be wrong.
             waiting[symbol.code] = symbol.status_reason or "its provider has not told its details yet"
         else:

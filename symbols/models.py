@@ -33,6 +33,10 @@ class SymbolQuerySet(models.QuerySet["Symbol"]):
         """All that are not retired, each with its exchange."""
         return self.exclude(status=Symbol.Status.RETIRED).select_related("exchange")
 
+    def provided(self) -> Self:
+        """Those of them that a provider is asked for without anybody's word."""
+        return self.active().exclude(status=Symbol.Status.OFFLINE)
+
     def streaming(self) -> Self:
         """Those that should be followed live."""
         return self.active().filter(streaming=True)
@@ -55,6 +59,7 @@ class Symbol(models.Model):
     class Status(models.TextChoices):
         ACTIVE = "active"
         UNRESOLVED = "unresolved"  # registered, but its provider has not told its details yet; see `status_reason`
+        OFFLINE = "offline"  # its bars come from files; its provider is asked only for who names it
         RETIRED = "retired"  # kept for its bars, no longer synced or followed
 
     exchange = models.ForeignKey(Exchange, on_delete=models.PROTECT, related_name="symbols")

@@ -23,6 +23,10 @@ _RESOLVED_FIELDS = (
 )  # fmt: skip
 
 
+# Its provider has not told what it is.
+_UNTOLD = (Symbol.Status.UNRESOLVED, Symbol.Status.OFFLINE)
+
+
 def normal_code(text: str) -> str:
     """``text`` as ``EXCHANGE:TICKER``, upper case. Raises InvalidRequest that says how to write it."""
     code = text.strip()
@@ -48,7 +52,7 @@ def add_symbol(
     """
     code = normal_code(code)
     known = Symbol.objects.filter(code=code).select_related("exchange").first()
-    if known is not None and (known.status != Symbol.Status.UNRESOLVED or details is None):
+    if known is not None and (known.status not in _UNTOLD or details is None):
         resolve_symbol(symbol=known, provider=provider)
         return known, False
     reason = ""
@@ -69,7 +73,7 @@ def add_symbol(
 def add_offline(*, code: str, calendar: str = "") -> tuple[Symbol, bool]:
     """Register ``code`` without asking any provider, and not to be followed: its bars come from files.
 
-    It counts as unresolved, so a later sync asks its provider. ``calendar``: blank is the exchange's. Raises
+    Schedules leave it alone; a sync that names it asks its provider. ``calendar``: blank is the exchange's. Raises
     InvalidRequest, and UnknownCalendar.
     """
     code = normal_code(code)
@@ -78,7 +82,7 @@ def add_offline(*, code: str, calendar: str = "") -> tuple[Symbol, bool]:
     with transaction.atomic():
         symbol, created = _register(code, streaming=False)
         if created:
-            symbol.status = Symbol.Status.UNRESOLVED
+            symbol.status = Symbol.Status.OFFLINE
             symbol.status_reason = "registered offline: its provider was not asked"
             symbol.calendar = "" if calendar == symbol.exchange.calendar else calendar
             symbol.save()
@@ -91,11 +95,11 @@ def add_symbols(instruments: Iterable[Instrument], *, streaming: bool = True) ->
 
 
 def resolve_symbol(*, symbol: Symbol, provider: Provider | None = None) -> bool:
-    """Ask the provider what an unresolved ``symbol`` is; return whether it is resolved now.
+    """Ask the provider what an unresolved or offline ``symbol`` is; return whether it is resolved now.
 
     Nothing is asked for one that is resolved or retired. Raises UnknownSymbol and ProviderRejected.
     """
-    if symbol.status != Symbol.Status.UNRESOLVED:
+    if symbol.status not in _UNTOLD:
         return symbol.status == Symbol.Status.ACTIVE
     try:
         details, reason = _ask(symbol.code, provider)

@@ -44,6 +44,7 @@ class SeriesCommand(BaseCommand):
 
     examples = ""
     all_without_symbols = False
+    asks_providers = False
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         self.help = self.examples
@@ -85,7 +86,7 @@ class SeriesCommand(BaseCommand):
     def _symbols(self, options: dict[str, Any]) -> list[Symbol]:
         filters = {"exchange": options["exchange"] or [], "type": options["type"] or []}
         if self.all_without_symbols and not options["symbols"] and not any(filters.values()):
-            return list(Symbol.objects.active())
+            return list(Symbol.objects.provided() if self.asks_providers else Symbol.objects.active())
         return chosen_symbols(options["symbols"], filters)
 
     def _intervals(self, options: dict[str, Any]) -> list[Interval]:

@@ -28,6 +28,8 @@ from marketdata.sync_results import SyncResult
 class SyncCommand(SeriesCommand):
     """``order`` says what is wanted; the rest is the same for all."""
 
+    asks_providers = True
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--dry-run", action="store_true", help="show what would be asked for")

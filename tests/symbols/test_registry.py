@@ -173,7 +173,9 @@ def test_the_command_adds_and_lists(away):
 def test_a_symbol_is_registered_offline_for_bars_that_come_from_files(demo):
     run("add", "DEMO:AAPL", "--offline", "--calendar", "XLON", "--json")
     symbol = Symbol.objects.get()
-    assert (symbol.status, symbol.streaming, symbol.calendar_name) == ("unresolved", False, "XLON")
+    assert (symbol.status, symbol.streaming, symbol.calendar_name) == ("offline", False, "XLON")
+    assert list(Symbol.objects.active()) == [symbol]
+    assert not Symbol.objects.provided().exists()
     assert "provider was not asked" in symbol.status_reason
     assert resolve_symbol(symbol=symbol)
     assert symbol.calendar_name == "XNYS"  # who provides it knows better

@@ -19,8 +19,10 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from domain.interval import Interval
+from marketdata import scheduled
 from marketdata.models import ProviderPace, SyncRun
 from marketdata.progress import Progress
+from symbols.models import Symbol
 from symbols.services import add_symbol
 from tests.marketdata.sync.conftest import BTC
 
@@ -201,3 +203,14 @@ def test_a_pause_that_the_command_waits_for_is_named_once(bitcoin):
     rows, words = run("DEMO:BTCUSD", "--interval", "1h", "--start", "-2d", "--json")
     assert [row["state"] for row in rows] == ["completed"]
     assert words.count(f"demo is left alone until {until:%H:%M:%S} UTC: too many requests") == 1
+
+
+def test_what_is_registered_offline_is_asked_for_by_name_alone(bitcoin):
+    Symbol.objects.update(status=Symbol.Status.OFFLINE)
+    assert scheduled.sync_all() == "nothing to sync"
+    out = io.StringIO()
+    call_command("backfill", "--json", stdout=out, stderr=io.StringIO())
+    assert out.getvalue() == ""
+    rows, _ = run("DEMO:BTCUSD", "--interval", "1h", "--start", "-2d", "--json")
+    assert [row["state"] for row in rows] == ["completed"]
+    assert Symbol.objects.get().status == Symbol.Status.ACTIVE
