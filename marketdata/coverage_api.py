@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from domain.interval import Interval
 from marketdata.coverage import coverage_values, covered, day_values, gap_values, gaps, hole_values, strip
 from marketdata.series_questions import DEFAULT_DAYS, KNOWN, MOST_DAYS, Question, answered, read_question
+from marketdata.sync_docs import problems
 
 DEFAULT_SYMBOLS, MOST_SYMBOLS = 50, 500
 DEFAULT_GAPS, MOST_GAPS = 1_000, 10_000
@@ -108,7 +109,7 @@ class CoverageView(APIView):
                 f"0 to {MOST_DAYS:,}; {DEFAULT_DAYS} without",
             ),
         ],
-        responses=CoveragePageSerializer,
+        responses={200: CoveragePageSerializer, **problems(404)},
     )
     def get(self, request: Request) -> HttpResponse:
         now = timezone.now()
@@ -153,7 +154,7 @@ class GapsView(APIView):
             OpenApiParameter("limit", int, description=f"gaps a page, 1 to {MOST_GAPS:,}"),
             OpenApiParameter("offset", int, description="gaps to leave out first"),
         ],
-        responses=GapsSerializer,
+        responses={200: GapsSerializer, **problems(404)},
     )
     def get(self, request: Request) -> HttpResponse:
         question = read_question(request.query_params, timezone.now(), DEFAULT_GAPS, MOST_GAPS)

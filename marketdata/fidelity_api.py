@@ -19,6 +19,7 @@ from marketdata.collections import SERIES
 from marketdata.mongo import database, unavailable
 from marketdata.series import identity
 from marketdata.series_questions import answered, read_question
+from marketdata.sync_docs import problems
 from symbols.models import Symbol
 
 DEFAULT_SYMBOLS, MOST_SYMBOLS = 50, 500
@@ -81,7 +82,7 @@ class FidelityView(APIView):
             ),
             OpenApiParameter("offset", int, description="symbols to leave out first"),
         ],
-        responses=FidelityPageSerializer,
+        responses={200: FidelityPageSerializer, **problems(404)},
     )
     def get(self, request: Request) -> HttpResponse:
         question = read_question(request.query_params, timezone.now(), DEFAULT_SYMBOLS, MOST_SYMBOLS, known=_KNOWN)
