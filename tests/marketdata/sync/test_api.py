@@ -80,7 +80,8 @@ def test_a_dry_run_shows_the_plan_and_starts_nothing(editor, settings):
 def test_a_plan_never_asks_beyond_the_providers_window_and_says_so(editor):
     body = {"symbols": [BTC], "intervals": ["1m"], "start": "-30d", "dry_run": True}
     [series] = post(editor, body).json()["series"]
-    assert (series["bars"], series["pages"], len(series["requests"])) == (5_000, 1, 1)
+    assert (series["pages"], len(series["requests"])) == (1, 1)
+    assert series["bars"] in (4_999, 5_000)  # a minute may begin meanwhile
     assert series["truncated_before"] == series["requests"][0]["start"]
     assert series["reason"] == "beyond the provider's window of 5000 bars"
 
